@@ -1,0 +1,1 @@
+"""The Dash dashboard: pure figures, thin callbacks, services passed in."""

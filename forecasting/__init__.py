@@ -1,0 +1,1 @@
+"""Forecasts of occupancy, load and VM demand with honest intervals."""

@@ -1,0 +1,1 @@
+"""Policies evaluated in the twin, searched, and turned into plans. It cannot reach the world."""

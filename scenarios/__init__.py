@@ -1,0 +1,1 @@
+"""What-if questions as files: schema, overrides, expansion, batch runs, results."""

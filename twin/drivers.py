@@ -37,7 +37,7 @@ class Drivers:
     plugs_w: Array
     """Electric power of plugs without hosts, shape (steps, zones). [W]"""
     other_gain_w: Array
-    """Other heat released in the zone (processes, recorded IT where no hosts are modelled), shape (steps, zones). [W]"""
+    """Other heat released in the zone (processes, recorded IT), shape (steps, zones). [W]"""
     electricity_price_kwh: Array
     """Shape (steps,). [currency/kWh]"""
     carbon_kg_kwh: Array

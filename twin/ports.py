@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
-
-import pandas as pd
+from typing import TYPE_CHECKING, Protocol
 
 from twin.plan import Action, Capability, Check, PointId, Reading, Receipt
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Connector(Protocol):
@@ -49,7 +50,7 @@ class TelemetrySource(Protocol):
     name: str
 
     def fetch(self, since: datetime | None, until: datetime | None) -> pd.DataFrame:
-        """Rows ``timestamp`` (UTC), ``point``, ``value`` in the product's units, as delivered, unsorted and unrepaired."""
+        """Rows ``timestamp`` (UTC), ``point``, ``value`` in the product's units, as delivered, unrepaired."""
         ...
 
 

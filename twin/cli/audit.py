@@ -1,0 +1,9 @@
+"""Commands on the audit log: show, verify."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this area to the application."""

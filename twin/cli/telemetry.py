@@ -1,0 +1,9 @@
+"""Command that fills the telemetry store: ingest."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this area to the application."""

@@ -28,7 +28,12 @@ class OperatingHours:
     windows: Mapping[str, tuple[float, float] | None] = field(default_factory=dict)
     """Day key (``mon`` … ``sun``, ``holidays``) → (start, stop) in hours of the local day, None for off."""
     called_by_occupancy: int | None = None
-    """They also run whenever this many people or more were counted inside at the last reading."""
+    """They also run whenever this many people or more were counted inside at the last reading; 0: never."""
+
+    def merge(self, over: OperatingHours) -> OperatingHours:
+        """These hours with the days and the call that ``over`` names taken from it."""
+        called = self.called_by_occupancy if over.called_by_occupancy is None else over.called_by_occupancy
+        return OperatingHours(windows={**self.windows, **over.windows}, called_by_occupancy=called)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +67,15 @@ class SupplyAirReset:
 class OutdoorAir:
     """Minimum outdoor air: delay after the start, share by people."""
 
-    start_delay_h: float = 0.0
+    start_delay_h: float | None = None
+    """None: as the site operates, and 0 where that says nothing."""
     demand_controlled_min_fraction: float | None = None
-    """Least share of the design minimum under demand control; None: no demand control, share 1."""
+    """Least share of the design minimum under demand control, 1 for none; None: as the site operates, else 1."""
+
+    def merge(self, over: OutdoorAir) -> OutdoorAir:
+        """This with what ``over`` names taken from it."""
+        named = {f.name: getattr(over, f.name) for f in fields(over) if getattr(over, f.name) is not None}
+        return replace(self, **named)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +131,10 @@ class Policy:
     """Share of a host's CPU kept free when VMs are placed."""
 
     def merge(self, over: Policy) -> Policy:
-        """This policy with every key that ``over`` names taken from it."""
+        """This policy with every key that ``over`` names taken from it; hours by day, outdoor air by key."""
         named = {f.name: getattr(over, f.name) for f in fields(over) if getattr(over, f.name) is not None}
+        if self.operating_hours is not None and over.operating_hours is not None:
+            named["operating_hours"] = self.operating_hours.merge(over.operating_hours)
+        if self.outdoor_air is not None and over.outdoor_air is not None:
+            named["outdoor_air"] = self.outdoor_air.merge(over.outdoor_air)
         return replace(self, **named)

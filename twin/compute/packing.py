@@ -1,0 +1,82 @@
+"""A tentative packing of VMs on hosts: what is planned, what still fits, and where power rises least."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.compute.fleet import Array, Fleet, Index
+from twin.compute.power import power_w
+
+Flags = NDArray[np.bool_]
+
+
+class Packing:
+    """Loads and memory of hosts while a decision is made; nothing here touches the running state."""
+
+    def __init__(self, fleet: Fleet, host_of: Index, demand_mips: Array, memory_overcommit: float) -> None:
+        self._fleet = fleet
+        self.host_of = host_of.copy()
+        self.demand_mips = demand_mips
+        placed = host_of >= 0
+        hosts = len(fleet.host_ids)
+        self.load_mips = np.bincount(host_of[placed], weights=demand_mips[placed], minlength=hosts)
+        self.ram_mb = np.bincount(host_of[placed], weights=fleet.vm_ram_mb[placed], minlength=hosts)
+        self._ram_limit_mb = fleet.ram_mb * memory_overcommit
+
+    def vms_on(self, host: int) -> Index:
+        """VMs that are planned on a host, in site order."""
+        found: Index = np.flatnonzero(self.host_of == host)
+        return found
+
+    def fits(self, vm: int, limit: float) -> Flags:
+        """Hosts on which the VM keeps CPU below ``limit`` and memory and anti-affinity hold."""
+        fleet = self._fleet
+        enough_cpu = self.load_mips + self.demand_mips[vm] <= limit * fleet.capacity_mips
+        enough_ram = self.ram_mb + fleet.vm_ram_mb[vm] <= self._ram_limit_mb
+        wide = fleet.cores >= fleet.vm_cores[vm]
+        fits: Flags = enough_cpu & enough_ram & wide & ~self._taken_by_group(vm)
+        return fits
+
+    def _taken_by_group(self, vm: int) -> Flags:
+        taken = np.zeros(len(self._fleet.host_ids), dtype=bool)
+        group = self._fleet.group[vm]
+        if group >= 0:
+            others = (self._fleet.group == group) & (self.host_of >= 0)
+            others[vm] = False
+            taken[self.host_of[others]] = True
+        return taken
+
+    def best(self, vm: int, allowed: Flags, limit: float) -> int:
+        """Allowed host where power rises least, -1 where the VM fits nowhere; ties go to the first."""
+        candidates = np.flatnonzero(allowed & self.fits(vm, limit))
+        if not len(candidates):
+            return -1
+        fleet = self._fleet
+        curve, capacity = fleet.curve_w[candidates], fleet.capacity_mips[candidates]
+        load = self.load_mips[candidates]
+        before = np.where(load > 0.0, power_w(curve, load / capacity), fleet.sleep_w[candidates])
+        rise = power_w(curve, (load + self.demand_mips[vm]) / capacity) - before
+        return int(candidates[np.argmin(np.round(rise, 6))])
+
+    def move(self, vm: int, host: int) -> None:
+        """Plan the VM on another host."""
+        source = self.host_of[vm]
+        if source >= 0:
+            self.load_mips[source] -= self.demand_mips[vm]
+            self.ram_mb[source] -= self._fleet.vm_ram_mb[vm]
+        self.load_mips[host] += self.demand_mips[vm]
+        self.ram_mb[host] += self._fleet.vm_ram_mb[vm]
+        self.host_of[vm] = host
+
+
+def initial_placement(fleet: Fleet, memory_overcommit: float = 1.0) -> Index:
+    """Host of each VM at the start: its home, else the host with most free memory; -1 where nothing fits."""
+    none = np.zeros(len(fleet.vm_ids))
+    packing = Packing(fleet, fleet.home, none, memory_overcommit)
+    for vm in np.flatnonzero(fleet.home < 0):
+        fits = packing.fits(int(vm), 1.0)
+        if fits.any():
+            free = np.where(fits, fleet.ram_mb - packing.ram_mb, -np.inf)
+            packing.move(int(vm), int(np.argmax(free)))
+    return packing.host_of

@@ -1,0 +1,86 @@
+"""What a person wants of a plan: a KPI to lower, by how much, and what must not get worse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from twin.errors import BadInputError
+
+GOAL_KPIS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "energy": ("hvac_kwh", "gas_kwh", "it_kwh"),
+        "hvac": ("hvac_kwh", "gas_kwh"),
+        "cost": ("cost",),
+        "carbon": ("co2_kg",),
+        "peak": ("peak_kw",),
+    }
+)
+"""Goal → KPIs whose sum is lowered."""
+
+_GOAL = re.compile(r"^(?P<name>[a-z]+)(?:\s*(?P<change>[-\u2212]\s*\d+(?:\.\d+)?)\s*%)?$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """A goal such as ``energy`` or ``cost -20%``."""
+
+    name: str
+    wanted_percent: float | None = None
+    """Least saving that the goal asks for, None: as much as possible. [%]"""
+
+    @classmethod
+    def parse(cls, text: str) -> Goal:
+        """The goal that the text names.
+
+        Raises:
+            BadInputError: unknown name or malformed change.
+        """
+        match = _GOAL.match(text.strip().lower())
+        if match is None or match["name"] not in GOAL_KPIS:
+            message = (
+                f"goal {text!r} is not known; use one of {', '.join(GOAL_KPIS)}, with a change such as 'cost -20%'"
+            )
+            raise BadInputError(message)
+        change = match["change"]
+        wanted = None if change is None else float(change.replace("\u2212", "-").replace(" ", "")) * -1.0
+        if wanted is not None and not 0.0 < wanted < 100.0:
+            message = f"goal {text!r} asks for {wanted:g} %; a saving lies between 0 and 100 %"
+            raise BadInputError(message)
+        return cls(name=match["name"], wanted_percent=wanted)
+
+    def score(self, kpis: Mapping[str, float]) -> float:
+        """What is lowered, in the unit of its KPIs."""
+        return sum(kpis.get(name, 0.0) for name in GOAL_KPIS[self.name])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much worse a candidate may be than the baseline in what the goal does not name."""
+
+    discomfort_share: float = 0.10
+    """Of the baseline's discomfort."""
+    discomfort_kh_per_week: float = 5.0
+    co2_hours_per_week: float = 5.0
+    slav: float = 1e-4
+    latency_ms: float = 80.0
+
+    def breaches(self, baseline: Mapping[str, float], candidate: Mapping[str, float], weeks: float) -> dict[str, float]:
+        """By how much each limit is exceeded; empty when the candidate keeps all.
+
+        Args:
+            baseline: KPIs of the site as it operates.
+            candidate: KPIs of the policy, over the same drivers.
+            weeks: length of the period. [weeks]
+        """
+        discomfort = baseline["occupied_discomfort_kh"]
+        allowed = {
+            "occupied_discomfort_kh": discomfort * (1.0 + self.discomfort_share) + self.discomfort_kh_per_week * weeks,
+            "co2_ppm_exceedance_h": baseline["co2_ppm_exceedance_h"] + self.co2_hours_per_week * weeks,
+            "slav": max(baseline.get("slav", 0.0), self.slav),
+            "latency_p95_ms": max(baseline.get("latency_p95_ms", 0.0), self.latency_ms),
+        }
+        over = {name: candidate.get(name, 0.0) - limit for name, limit in allowed.items()}
+        return {name: excess for name, excess in over.items() if excess > 0.0}

@@ -1,0 +1,1 @@
+"""The building: control program, controller, zones and plant."""

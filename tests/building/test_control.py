@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from building.small_site import two_zone_site
+from small_site import two_zone_site
 
 from twin.building.control import Commands, Controller
 from twin.building.program import Recorded, compile_program

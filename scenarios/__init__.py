@@ -1,1 +1,1 @@
-"""What-if questions as files: schema, overrides, expansion, batch runs, results."""
+"""What-if questions as files: schema, expansion, batch runs, results."""

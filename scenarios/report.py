@@ -1,0 +1,172 @@
+"""A batch as one HTML file that needs nothing else: deltas with intervals, end uses, comfort, all KPIs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from scenarios.expand import Scenario, Tree
+from twin.kpi import KPIS
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+_STYLE = """
+body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:1180px;padding:0 1rem;color:#1b2733}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{padding:.3rem .55rem;border-bottom:1px solid #d8dee4;text-align:right;vertical-align:top}
+th:first-child,td:first-child{text-align:left}small{color:#5b6875}pre{white-space:pre-wrap}
+.warn{background:#fff4d6;padding:.6rem .9rem;border-left:4px solid #d99a00}
+"""
+_END_USES = (("fan_kwh", "fans"), ("cooling_kwh", "cooling"), ("heating_kwh", "heating"), ("it_kwh", "IT"))
+_MAIN = ("hvac_kwh", "gas_kwh", "electricity_kwh", "peak_kw", "cost", "co2_kg", "occupied_discomfort_kh")
+
+
+def report_html(summary: Mapping[str, object], folder: Path, scenarios: Sequence[Scenario]) -> str:
+    """The report as HTML; Plotly is inside, nothing is fetched."""
+    from plotly.offline import get_plotlyjs
+
+    entries = _entries(summary)
+    figures = [
+        ("Change of HVAC electricity against the baseline", deltas_figure(entries, "hvac_kwh")),
+        ("Energy by end use", end_uses_figure(entries)),
+        ("HVAC electricity against comfort", comfort_figure(entries)),
+    ]
+    if scenarios:
+        figures.append(("Power through the period", power_figure(folder, scenarios)))
+    parts = [
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
+        f"<title>{escape(str(summary['id']))}</title><style>{_STYLE}</style>",
+        f"<script>{get_plotlyjs()}</script></head><body>",
+        f"<h1>Scenarios of {escape(str(summary['site']))}</h1>",
+        _model_note(summary),
+        "<p>Median and 80 % interval of paired runs. A delta is scenario − baseline: negative energy is a saving.</p>",
+        kpi_table(entries),
+    ]
+    for index, (title, figure) in enumerate(figures):
+        parts.append(f"<h2>{escape(title)}</h2>")
+        parts.append(figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"figure-{index}"))
+    parts.append("<h2>Policies</h2>")
+    parts.extend(_policy_note(entry) for entry in entries)
+    parts.append("</body></html>\n")
+    return "\n".join(parts)
+
+
+def _entries(summary: Mapping[str, object]) -> list[Tree]:
+    return cast("list[Tree]", summary["scenarios"])
+
+
+def _model_note(summary: Mapping[str, object]) -> str:
+    model = cast("Mapping[str, object]", summary["model"])
+    text = f"<p><small>batch {escape(str(summary['id']))}, model {escape(str(model.get('model_id', '')))}</small></p>"
+    if model.get("accepted") is False:
+        reasons = "; ".join(str(reason) for reason in cast("list[object]", model.get("reasons") or []))
+        text += f"<p class='warn'>This model was not accepted by calibration: {escape(reasons)}</p>"
+    return text
+
+
+def _policy_note(entry: Tree) -> str:
+    policy = escape(json.dumps(entry["policy"], indent=1, ensure_ascii=False))
+    findings = "".join(f"<li>{escape(str(finding))}</li>" for finding in cast("list[object]", entry["findings"]))
+    head = f"<h3>{escape(str(entry['name']))}</h3><p>{escape(str(entry['description']))}</p>"
+    return f"{head}<pre>{policy}</pre><ul>{findings}</ul>"
+
+
+def _number(entry: Tree, block: str, kpi: str, bound: str = "value") -> float | None:
+    kpis = cast("dict[str, dict[str, float]]", entry.get(block) or {})
+    return kpis[kpi][bound] if kpi in kpis else None
+
+
+def kpi_table(entries: Sequence[Tree]) -> str:
+    """Main KPIs of all scenarios with their deltas."""
+    names = [name for name in _MAIN if _number(entries[0], "kpis", name) is not None]
+    head = "".join(f"<th>{name}<br><small>{KPIS[name].unit}</small></th>" for name in names)
+    rows = []
+    for entry in entries:
+        cells = "".join(f"<td>{_cell(entry, name)}</td>" for name in names)
+        rows.append(f"<tr><td>{escape(str(entry['name']))}</td>{cells}</tr>")
+    return f"<table><thead><tr><th>scenario</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _cell(entry: Tree, name: str) -> str:
+    value = _number(entry, "kpis", name)
+    text = "" if value is None else f"{value:,.1f}"
+    delta = _number(entry, "delta_vs_baseline", name)
+    if delta is None:
+        return text
+    low, high = _number(entry, "delta_vs_baseline", name, "low"), _number(entry, "delta_vs_baseline", name, "high")
+    return f"{text}<br><small>{delta:+,.1f} ({low:+,.1f} … {high:+,.1f})</small>"
+
+
+def deltas_figure(entries: Sequence[Tree], kpi: str) -> go.Figure:
+    """Delta of one KPI with its interval, a bar per scenario that has a baseline."""
+    import plotly.graph_objects as go
+
+    shown = [entry for entry in entries if _number(entry, "delta_vs_baseline", kpi) is not None]
+    values = [_number(entry, "delta_vs_baseline", kpi) or 0.0 for entry in shown]
+    lows = [_number(entry, "delta_vs_baseline", kpi, "low") or 0.0 for entry in shown]
+    highs = [_number(entry, "delta_vs_baseline", kpi, "high") or 0.0 for entry in shown]
+    bars = go.Bar(
+        x=values,
+        y=[str(entry["name"]) for entry in shown],
+        orientation="h",
+        error_x={
+            "type": "data",
+            "array": [high - value for high, value in zip(highs, values, strict=True)],
+            "arrayminus": [value - low for low, value in zip(lows, values, strict=True)],
+        },
+    )
+    figure = go.Figure(bars)
+    unit = KPIS[kpi].unit
+    return figure.update_layout(xaxis_title=f"scenario − baseline [{unit}]", height=160 + 34 * len(shown))
+
+
+def end_uses_figure(entries: Sequence[Tree]) -> go.Figure:
+    """Energy by end use, a stacked bar per scenario."""
+    import plotly.graph_objects as go
+
+    names = [str(entry["name"]) for entry in entries]
+    figure = go.Figure()
+    for kpi, label in _END_USES:
+        figure.add_bar(
+            y=names, x=[_number(entry, "kpis", kpi) or 0.0 for entry in entries], name=label, orientation="h"
+        )
+    return figure.update_layout(barmode="stack", xaxis_title="energy [kWh]", height=200 + 34 * len(names))
+
+
+def comfort_figure(entries: Sequence[Tree]) -> go.Figure:
+    """HVAC electricity against occupied discomfort, a point per scenario."""
+    import plotly.graph_objects as go
+
+    points = go.Scatter(
+        x=[_number(entry, "kpis", "hvac_kwh") for entry in entries],
+        y=[_number(entry, "kpis", "occupied_discomfort_kh") for entry in entries],
+        text=[str(entry["name"]) for entry in entries],
+        mode="markers+text",
+        textposition="top center",
+    )
+    return go.Figure(points).update_layout(
+        xaxis_title="HVAC electricity [kWh]", yaxis_title="occupied discomfort [K·h]", height=460
+    )
+
+
+def power_figure(folder: Path, scenarios: Sequence[Scenario], most: int = 6) -> go.Figure:
+    """Daily mean of HVAC power of the first scenarios, from their series."""
+    import plotly.graph_objects as go
+    import pyarrow.parquet as pq
+
+    figure = go.Figure()
+    for scenario in scenarios[:most]:
+        file = folder / "series" / f"{scenario.index:04d}.parquet"
+        if not file.is_file():
+            continue
+        frame = pq.read_table(file).to_pandas().set_index("timestamp")
+        columns = [c for c in ("power_fan_w", "power_cooling_w", "power_heating_electric_w") if c in frame]
+        power = frame[columns].astype(float).sum(axis=1) / 1000.0
+        every = "1h" if len(power) <= 21 * 96 else "1D"
+        mean = power.resample(every).mean().round(4)
+        figure.add_scatter(x=mean.index.strftime("%Y-%m-%dT%H:%M").tolist(), y=mean.tolist(), name=scenario.name)
+    return figure.update_layout(yaxis_title="HVAC power, first run [kW]", xaxis_title="UTC", height=420)

@@ -29,6 +29,7 @@ class Wall:
 
     facing: Facing
     area_m2: float
+    """Gross area, windows included."""
     window_m2: float = 0.0
 
 
@@ -185,6 +186,8 @@ class Point:
     kind: PointKind
     of: str
     """Id of the zone, unit, host or VM; the site's name for site points."""
+    step_s: float | None = None
+    """Time that a value covers; None: the site's step. [s]"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

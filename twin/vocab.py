@@ -113,7 +113,7 @@ KIND_FACTS: Mapping[PointKind, KindFacts] = MappingProxyType(
         _K.ZONE_PLUG_POWER: _facts("W", _S.ZONE, 0, 1e6, None, False, "electric power of plugs in the zone"),
         _K.ZONE_SUPPLY_AIR_FLOW: _facts("kg/s", _S.ZONE, 0, 100, None, False, "supply air into the zone"),
         _K.ZONE_SUPPLY_AIR_TEMPERATURE: _facts(
-            "degC", _S.ZONE, -30, 80, None, True, "supply air at the zone inlet, after reheat"
+            "degC", _S.ZONE, -30, 120, None, True, "supply air at the zone inlet, after reheat"
         ),
         _K.OUTDOOR_AIR_TEMPERATURE: _facts("degC", _S.SITE, -60, 60, 15, True, "outdoor dry-bulb temperature"),
         _K.OUTDOOR_RELATIVE_HUMIDITY: _facts("fraction", _S.SITE, 0, 1, None, True, "outdoor relative humidity"),
@@ -139,7 +139,7 @@ KIND_FACTS: Mapping[PointKind, KindFacts] = MappingProxyType(
             "bool", _S.AIR_HANDLER, 0, 1, None, False, "1 while the unit runs by schedule or call"
         ),
         _K.AHU_SUPPLY_AIR_TEMPERATURE: _facts(
-            "degC", _S.AIR_HANDLER, -40, 80, None, True, "supply air leaving the unit"
+            "degC", _S.AIR_HANDLER, -40, 120, None, True, "supply air leaving the unit"
         ),
         _K.AHU_SUPPLY_AIR_TEMPERATURE_SETPOINT: _facts(
             "degC", _S.AIR_HANDLER, 0, 60, None, False, "commanded supply air temperature"

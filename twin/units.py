@@ -122,3 +122,19 @@ def to_inside(values: NDArray[np.float64], unit: str, inside: str, step_s: float
         known = sorted({*TO_INSIDE[inside], *(ENERGY_PER_STEP_J if inside == "W" else ())})
         message = f"unit {unit!r} cannot be read as {inside}; use one of {', '.join(known)}"
         raise BadInputError(message) from None
+
+
+def from_inside(values: NDArray[np.float64], unit: str, inside: str, step_s: float) -> NDArray[np.float64]:
+    """Values of the product's own unit in ``unit``: the inverse of ``to_inside``, whose conversions are all affine.
+
+    Args:
+        values: numbers in the product's unit, any shape.
+        unit: the unit wanted.
+        inside: the product's unit of the point kind.
+        step_s: length of the step that an energy covers. [s]
+
+    Raises:
+        BadInputError: the unit is unknown for this kind of quantity.
+    """
+    offset, one = (float(value) for value in to_inside(np.array([0.0, 1.0]), unit, inside, step_s))
+    return (values - offset) / (one - offset)

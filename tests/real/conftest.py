@@ -1,0 +1,30 @@
+"""Fixtures that start real peers for the tests that need them and stop them afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from peers import BacnetPeer
+
+
+@pytest.fixture
+def bacnet_peer(tmp_path: Path) -> Iterator[BacnetPeer]:
+    pytest.importorskip("bacpypes3")
+    peer = BacnetPeer(tmp_path / "bacnet.log")
+    yield peer
+    peer.stop()
+
+
+@pytest.fixture
+def bacnet_peers(tmp_path: Path) -> Iterator:
+    started: list[BacnetPeer] = []
+
+    def start(*options: str, **facts: int) -> BacnetPeer:
+        started.append(BacnetPeer(tmp_path / f"bacnet{len(started)}.log", *options, **facts))
+        return started[-1]
+
+    yield start
+    for peer in started:
+        peer.stop()

@@ -1,0 +1,135 @@
+"""Real peers: each is started for the tests that need it, on loopback, and dies with the test process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+def missing(what: str) -> None:
+    """Skips for want of a peer; in CI that is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(f"peer missing in CI: {what}")
+    pytest.skip(what)
+
+
+def require_program(name: str, package: str) -> str:
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
+    if found is None:
+        found = str(Path(sys.executable).with_name(name)) if Path(sys.executable).with_name(name).exists() else None
+    if found is None:
+        missing(f"{name} is not installed (package {package})")
+    return str(found)
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Peer:
+    """A process of the outside world that the kernel kills when the tests die."""
+
+    def __init__(self, argv: Sequence[str], *, log: Path, talk: bool = False) -> None:
+        self.argv = ["setpriv", "--pdeathsig", "KILL", *map(str, argv)]
+        self.log = log
+        self.talk = talk
+        self.process: subprocess.Popen[str] | None = None
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                self.argv,
+                stdin=subprocess.PIPE if self.talk else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if self.talk else log,
+                stderr=log,
+                text=True,
+                cwd=ROOT,
+            )
+        if self.talk and self._line() != "ready":
+            raise RuntimeError(self.log.read_text())
+
+    def _line(self) -> str:
+        assert self.process
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def tell(self, **command: object) -> dict:
+        assert self.process
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self._line())
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process
+        self.process.send_signal(number)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+            for pipe in (self.process.stdin, self.process.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self.process = None
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+
+def wait_for_port(port: int, peer: Peer, timeout_s: float = 20.0) -> None:
+    end = time.monotonic() + timeout_s
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if time.monotonic() > end or (peer.process and peer.process.poll() is not None):
+            raise RuntimeError(f"{peer.argv}: {peer.log.read_text()[-2000:]}")
+        time.sleep(0.05)
+
+
+def wait_until(test, timeout_s: float = 10.0, what: str = "condition"):
+    end = time.monotonic() + timeout_s
+    while not (result := test()):
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {timeout_s} s: {what}")
+        time.sleep(0.05)
+    return result
+
+
+class BacnetPeer(Peer):
+    def __init__(self, log: Path, *options: str, instance: int = 1001, points: int = 5) -> None:
+        self.port = free_port(socket.SOCK_DGRAM)
+        self.address = f"127.0.0.1:{self.port}"
+        self.instance = instance
+        super().__init__(
+            [
+                sys.executable, HERE / "bacnet_device.py", "--bind", f"127.0.0.1/8:{self.port}",
+                "--instance", instance, "--points", points, *options,
+            ],
+            log=log,
+            talk=True,
+        )  # fmt: skip
+
+    def slots(self, number: int, kind: str = "analog-value") -> dict[str, float]:
+        return self.tell(do="look", type=kind, number=number)["slots"]
+
+    def operator(self, number: int, value: float | None, priority: int = 8) -> None:
+        self.tell(do="write", type="analog-value", number=number, value=value, priority=priority)

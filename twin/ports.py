@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from twin.plan import Action, Capability, Check, PointId, Reading, Receipt
+from twin.plan_document import Plan
+from twin.plan_records import Approval, AuditRow, Change, PlanRecord, StepRecord, StopRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,4 +67,65 @@ class TelemetryStore(Protocol):
         self, points: Sequence[PointId] | None = None, since: datetime | None = None, until: datetime | None = None
     ) -> pd.DataFrame:
         """Rows ``timestamp``, ``point``, ``value``, sorted by time and point."""
+        ...
+
+
+class Clock(Protocol):
+    """Time as the change control needs it: of the world that it changes, real or simulated."""
+
+    def now(self) -> datetime:
+        """The moment by the calendar, aware UTC; it may jump."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never jump and never go back."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Lets at most this long pass; may return earlier, so that the caller can look whether to stop."""
+        ...
+
+
+class PlanJournal(Protocol):
+    """Plans and audit log as one port, since a state change and its audit row are one transaction."""
+
+    def add(self, plan: Plan) -> PlanRecord:
+        """Stores a proposal; the same document twice gives the same record."""
+        ...
+
+    def plan(self, plan_id: str) -> Plan:
+        """The document of a plan."""
+        ...
+
+    def record(self, plan_id: str) -> PlanRecord:
+        """Where it stands."""
+        ...
+
+    def records(self) -> Sequence[PlanRecord]:
+        """Where all plans stand, oldest first."""
+        ...
+
+    def steps(self, plan_id: str) -> Sequence[StepRecord]:
+        """Its steps in the order of the push."""
+        ...
+
+    def approvals(self, plan_id: str) -> Sequence[Approval]:
+        """What people said of it, in order."""
+        ...
+
+    def commit(self, change: Change) -> PlanRecord:
+        """Makes one change and its audit row in one transaction, or neither.
+
+        Raises:
+            RefusedError: another version, another epoch, a used nonce, or a move that the table of states lacks.
+            OutsideWorldError: the disk or the lock failed; whether the change was made is unknown.
+        """
+        ...
+
+    def request_stop(self, plan_id: str, actor: str, reason: str, *, hold: bool) -> StopRecord:
+        """Raises the stop flag, which needs no lease: a rollback, or a pause when ``hold``."""
+        ...
+
+    def audit(self, since: int = 0) -> Sequence[AuditRow]:
+        """Rows of the log after a sequence number."""
         ...

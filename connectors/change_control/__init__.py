@@ -1,0 +1,9 @@
+"""Change control: the push, the way back, the lease, the clocks; the only code that calls ``Connector.apply``."""
+
+from connectors.change_control.clocks import ManualClock, SystemClock
+from connectors.change_control.control import ChangeControl
+from connectors.change_control.lease import FileLock, SiteLock
+from connectors.change_control.session import Gate
+from connectors.change_control.settings import PushSettings
+
+__all__ = ["ChangeControl", "FileLock", "Gate", "ManualClock", "PushSettings", "SiteLock", "SystemClock"]

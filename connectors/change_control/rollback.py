@@ -1,0 +1,106 @@
+"""The way back: release what is ours, last first, and never claim it while one target is unknown.
+
+Neither policy nor expiry nor budget can block it; it needs its recipe and the lease. A point with slots is given back
+to its own program; one without gets its prior value, and only while it still shows ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from connectors.change_control.session import Session
+from twin.errors import OutsideWorldError, RefusedError
+from twin.guardrails import is_undone
+from twin.plan import Action, PlanState, Quality, Reading, StepState
+from twin.plan_records import PlanRecord, StepRecord
+
+
+class Rollback:
+    """Undoes every touched step of one plan."""
+
+    def __init__(self, session: Session) -> None:
+        self._s = session
+        self._actions = {step.action.id: step.action for step in session.plan.steps()}
+
+    def run(self) -> PlanRecord:
+        """The record after the way back: rolled back, or stuck with the list of what is not known to be undone."""
+        touched = [step for step in self._s.steps().values() if step.touched]
+        for record in reversed(touched):
+            self._undo(record)
+        if any(record.note or record.receipt is None for record in touched):
+            self._s.pass_time(self._s.settings.write_timeout_s)
+        for record in reversed(touched):
+            self._look_once_more(record)
+        return self._finish()
+
+    def release_only(self, reason: str) -> list[str]:
+        """Releases what a final plan still holds; points that are not known to be free."""
+        for record in reversed([step for step in self._s.steps().values() if step.touched]):
+            self._undo(record)
+        left = [self._actions[step.action_id].point for step in self._s.steps().values() if step.touched]
+        self._s.commit("released", evidence={"reason": reason, "left": left})
+        return left
+
+    def _finish(self) -> PlanRecord:
+        left = [step for step in self._s.steps().values() if step.touched]
+        states = {step.action_id: step.state.value for step in self._s.steps().values()}
+        if not left:
+            reason = "every touched target was released or restored"
+            return self._s.commit("rolled back", state=PlanState.ROLLED_BACK, reason=reason, evidence={"steps": states})
+        points = ", ".join(self._actions[step.action_id].point for step in left)
+        reason = f"not known to be undone: {points}. Look at them, then retry the rollback or close the plan by hand"
+        deadline = self._s.clock.now() + timedelta(seconds=self._s.plan.deadlines.stuck_s)
+        return self._s.commit(
+            "stuck", state=PlanState.STUCK, reason=reason, deadline=deadline, evidence={"steps": states}
+        )
+
+    def _undone(self, action: Action, record: StepRecord) -> bool | None:
+        return self._is_undone(action, record, self._s.look(action))
+
+    def _is_undone(self, action: Action, record: StepRecord, reading: Reading) -> bool | None:
+        return is_undone(action, reading, record.prior, slotted=self._s.is_slotted(action))
+
+    def _undo(self, record: StepRecord) -> None:
+        action = self._actions[record.action_id]
+        for attempt in range(self._s.settings.tries):
+            if attempt:
+                self._s.pass_time(self._s.settings.backoff_s * 2.0**attempt)
+            undone = self._undone(action, record)
+            if undone:
+                self._mark_undone(action, record)
+                return
+            if undone is None and not self._s.is_slotted(action):
+                continue
+            self._release(action, record)
+            if self._undone(action, record):
+                self._mark_undone(action, record)
+                return
+        self._mark(record, StepState.REVERT_FAILED, "not known to be undone after all tries")
+
+    def _release(self, action: Action, record: StepRecord) -> None:
+        if self._s.is_open(action.connector):
+            return
+        intent = replace(record, reverts=record.reverts + 1)
+        self._mark(intent, StepState.REVERT_INTENT, "")
+        self._s.lease.require_time_for_a_write()
+        try:
+            self._s.connector(action.connector).release(self._s.receipt(action, record))
+        except (OutsideWorldError, RefusedError):
+            self._s.failed(action.connector)
+
+    def _look_once_more(self, before: StepRecord) -> None:
+        """A write that was still on its way may have landed after the release."""
+        action = self._actions[before.action_id]
+        reading = self._s.look(action)
+        if reading.quality is Quality.GOOD and self._is_undone(action, before, reading) is False:
+            self._undo(self._s.steps()[before.action_id])
+
+    def _mark_undone(self, action: Action, record: StepRecord) -> None:
+        state = StepState.RELEASED if self._s.is_slotted(action) else StepState.REVERTED
+        self._mark(record, state, "nothing of ours is in force")
+
+    def _mark(self, record: StepRecord, state: StepState, note: str) -> None:
+        present = self._s.steps()[record.action_id]
+        reverts = max(present.reverts, record.reverts)
+        self._s.commit(f"revert: {state}", steps=(replace(present, state=state, reverts=reverts, note=note),))

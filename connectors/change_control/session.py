@@ -1,0 +1,162 @@
+"""What a pusher and a rollback share: the journal, the world, the clock, the lease, and one careful look at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from connectors.change_control.lease import Lease
+from connectors.change_control.settings import PushSettings
+from connectors.plan_store import PlanStore
+from twin.errors import OutsideWorldError, RefusedError
+from twin.guardrails import OWN, age_s
+from twin.plan import Action, Capability, PlanState, Quality, Reading, Receipt
+from twin.plan_document import Plan, Step, Undo, Wave
+from twin.plan_records import Change, PlanRecord, PlanView, StepRecord
+from twin.ports import Clock, Connector
+
+
+class Gate(Protocol):
+    """Says why something may not be done now; silence means it may."""
+
+    def plan_refusals(self, view: PlanView, now: datetime) -> Sequence[str]:
+        """Before a push and at every wave: approvals with present roles, expiry, policy, hard envelope."""
+        ...
+
+    def step_refusals(self, view: PlanView, wave: Wave, step: Step, now: datetime) -> Sequence[str]:
+        """Before every forward write: roles, policy, hard envelope, budget."""
+        ...
+
+
+class Leave(Exception):  # noqa: N818 - a turn of the road, not an error
+    """The push leaves its road for another state."""
+
+    def __init__(self, state: PlanState, reason: str) -> None:
+        super().__init__(reason)
+        self.state = state
+        self.reason = reason
+
+
+@dataclass
+class Session:
+    """One process at work on one plan under one lease."""
+
+    store: PlanStore
+    connectors: Mapping[str, Connector]
+    clock: Clock
+    settings: PushSettings
+    lease: Lease
+    gate: Gate
+    plan: Plan
+    actor: str
+    failures: dict[str, int] = field(default_factory=dict)
+
+    def record(self) -> PlanRecord:
+        """Where the plan stands now."""
+        return self.store.record(self.plan.id)
+
+    def steps(self) -> dict[str, StepRecord]:
+        """Its steps by action."""
+        return {step.action_id: step for step in self.store.steps(self.plan.id)}
+
+    def commit(
+        self,
+        event: str,
+        *,
+        state: PlanState | None = None,
+        reason: str = "",
+        deadline: datetime | None = None,
+        steps: tuple[StepRecord, ...] = (),
+        evidence: Mapping[str, object] | None = None,
+        waves_passed: int | None = None,
+        attempts: int | None = None,
+    ) -> PlanRecord:
+        """One transaction under our epoch."""
+        return self.store.commit(
+            Change(
+                plan_id=self.plan.id,
+                actor=self.actor,
+                event=event,
+                version=self.record().version,
+                state=state,
+                reason=reason,
+                deadline=deadline,
+                steps=steps,
+                evidence=evidence or {},
+                epoch=self.lease.epoch,
+                waves_passed=waves_passed,
+                attempts=attempts,
+            )
+        )
+
+    def connector(self, name: str) -> Connector:
+        """The connector of an action.
+
+        Raises:
+            RefusedError: the site file has none of this name.
+        """
+        if name not in self.connectors:
+            message = (
+                f"connector {name!r} is not configured; configured: {', '.join(sorted(self.connectors)) or 'none'}"
+            )
+            raise RefusedError(message)
+        return self.connectors[name]
+
+    def is_slotted(self, action: Action) -> bool:
+        """Whether the point has a slot of ours to relinquish, rather than one value for all."""
+        undo = next(step.undo for step in self.plan.rollback if step.action_id == action.id)
+        return undo is Undo.RELEASE and Capability.RELEASE in self.connector(action.connector).capabilities
+
+    def look(self, action: Action) -> Reading:
+        """What the world shows of an action's point now; unreadable is a reading too."""
+        return self.look_at(action.connector, [action.point])[0]
+
+    def look_at(self, connector: str, points: Sequence[str]) -> Sequence[Reading]:
+        """Readings of several points of one connector; a device whose circuit is open is not asked."""
+        now = self.clock.now()
+        nothing = [Reading(point=point, value=None, at=now, quality=Quality.BAD) for point in points]
+        if self.is_open(connector):
+            return nothing
+        try:
+            readings = self.connector(connector).read(points)
+        except OutsideWorldError:
+            self.failed(connector)
+            return nothing
+        self.failures[connector] = 0
+        old = self.settings.read_max_age_s
+        return [
+            reading if age_s(reading, now) <= old else Reading(point=reading.point, value=None, at=reading.at)
+            for reading in readings
+        ]
+
+    def failed(self, connector: str) -> None:
+        """Counts a failure of a device."""
+        self.failures[connector] = self.failures.get(connector, 0) + 1
+
+    def is_open(self, connector: str) -> bool:
+        """Whether a device has failed so often in a row that it is left alone."""
+        return self.failures.get(connector, 0) >= self.settings.circuit_failures * self.settings.tries
+
+    def pass_time(self, seconds: float) -> None:
+        """Waits by the monotonic clock, keeping the lease."""
+        until = self.clock.monotonic() + seconds
+        while (left := until - self.clock.monotonic()) > 0:
+            self.clock.wait(min(left, self.settings.poll_s))
+            self.lease.keep()
+
+    def receipt(self, action: Action, step: StepRecord) -> Receipt:
+        """What a release needs, from the journal when the device's own receipt was lost."""
+        if step.receipt is not None:
+            return step.receipt
+        return Receipt(
+            action_id=action.id,
+            connector=action.connector,
+            kind=action.kind,
+            point=action.point,
+            value=action.value,
+            prior=step.prior,
+            prior_held_by=step.prior_held_by,
+            slot=OWN,
+        )

@@ -13,14 +13,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from connectors.checkpoints import (
+from connectors.audit.checkpoints import (
     CheckpointFile,
     check_checkpoints,
     load_or_make_key,
     load_public_key,
     read_checkpoints,
 )
-from connectors.ledger import Ledger, Transaction
+from connectors.audit.ledger import Ledger, Transaction
 from twin.canonical import thing_from
 from twin.errors import BadInputError, OutsideWorldError, RefusedError, StoppedError
 from twin.plan import NEXT, PlanState, StepState, require_transition

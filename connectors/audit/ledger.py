@@ -232,7 +232,7 @@ class Ledger:
 
     def verify(self) -> list[Finding]:
         """What is wrong with the log and the records, each with its row; empty when all is as it was written."""
-        from connectors.ledger_proof import prove
+        from connectors.audit.proof import prove
 
         return prove(self._db)
 

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from connectors.ledger import GENESIS, row_digest, text_digest
+from connectors.audit.ledger import GENESIS, row_digest, text_digest
 from twin.plan_records import Finding
 
 _QUERY = (

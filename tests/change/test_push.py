@@ -1,0 +1,204 @@
+"""The way forward and back, one story each."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from change_world import ROOMS, START, World, make_plan, migrate, power_off, room_step, setpoint, temperature
+
+from connectors.simulated import Fault
+from twin.errors import OutsideWorldError, RefusedError
+from twin.plan import PlanState, StepState
+from twin.plan_document import Step
+
+
+def rooms(n: int) -> list[Step]:
+    return [room_step(room) for room in ROOMS[:n]]
+
+
+def test_an_approved_plan_is_pushed_in_waves_and_every_value_stands(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(6)))
+    record = world.push(plan_id)
+    assert record.state is PlanState.PUSHED
+    assert world.own() == {setpoint(room): 25.0 for room in ROOMS[:6]}
+    assert set(world.states(plan_id).values()) == {StepState.VERIFIED}
+    assert record.waves_passed == 3
+    assert world.store_folder.verify(world.store) == []
+
+
+def test_rollback_releases_what_was_written_and_nothing_else(world: World) -> None:
+    world.building.program(setpoint("room-1"), 25.0)
+    plan_id = world.approved(make_plan([*rooms(1), room_step("room-1", 25.0, 25.0)]))
+    world.push(plan_id)
+    assert world.states(plan_id)["set-room-1"] is StepState.ALREADY_DONE
+    record = world.control.rollback(plan_id, "olga")
+    assert record.state is PlanState.ROLLED_BACK
+    assert world.own() == {}
+    assert ("release", setpoint("room-1")) not in world.calls
+
+
+def test_hosts_are_emptied_switched_off_and_brought_back_in_reverse(world: World) -> None:
+    plan_id = world.approved(make_plan([migrate("v2", "h1", "h0"), migrate("v3", "h1", "h0"), power_off("h1")]))
+    assert world.push(plan_id).state is PlanState.PUSHED
+    assert not world.hosts.is_on("h1")
+    assert world.control.rollback(plan_id, "olga").state is PlanState.ROLLED_BACK
+    assert world.hosts.is_on("h1")
+    assert world.hosts.placement()["v2"] == "h1"
+
+
+def test_a_plan_that_is_not_approved_is_refused(world: World) -> None:
+    plan = make_plan(rooms(1))
+    world.store.add(plan)
+    with pytest.raises(RefusedError, match="must be approved"):
+        world.push(plan.id)
+    assert world.writes() == []
+
+
+def test_pushing_twice_gives_the_first_outcome_and_writes_nothing(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+    first = world.push(plan_id)
+    written = len(world.writes())
+    assert world.push(plan_id) == first
+    assert len(world.writes()) == written
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST_REPLY, Fault.LOST_REQUEST, Fault.DOUBLED, Fault.LATE])
+def test_a_write_whose_reply_is_lost_is_judged_by_the_read_back(world: World, fault: Fault) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+    world.fail("apply", setpoint("room-0"), fault)
+    assert world.push(plan_id).state is PlanState.PUSHED
+    assert world.states(plan_id)["set-room-0"] is StepState.VERIFIED
+    assert world.own()[setpoint("room-0")] == 25.0
+
+
+def test_a_device_that_lies_is_found_and_the_push_is_rolled_back(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(4)))
+    world.fail("apply", setpoint("room-3"), *[Fault.LIE] * 9)
+    assert world.push(plan_id).state is PlanState.ROLLED_BACK
+    assert world.own() == {}
+    assert "ok, but its point does not show it" in " ".join(row.payload for row in world.store.audit())
+
+
+def test_an_unreadable_point_after_a_write_is_unknown_and_pauses(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(1)))
+    reads = [Fault.NONE, Fault.NONE, *[Fault.BAD_READING] * 3]
+    world.fail("read", setpoint("room-0"), *reads)
+    assert world.push(plan_id).state is PlanState.PAUSED
+    assert world.states(plan_id)["set-room-0"] is StepState.UNKNOWN
+    assert world.control.resume(plan_id, "olga").state is PlanState.PUSHED
+
+
+def test_an_operator_keeps_what_he_holds(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+    world.building.operate(setpoint("room-1"), 22.0)
+    assert world.push(plan_id).state is PlanState.PUSHED
+    assert world.states(plan_id)["set-room-1"] is StepState.OVERRIDDEN
+    assert world.building.read([setpoint("room-1")])[0].value == 22.0
+
+
+def test_a_changed_world_supersedes_the_plan_and_names_the_change(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+    world.building.program(setpoint("room-1"), 23.0)
+    with pytest.raises(RefusedError, match=r"room-1.*expected 24.0, shows 23.0"):
+        world.push(plan_id)
+    assert world.store.record(plan_id).state is PlanState.SUPERSEDED
+    assert world.writes() == []
+
+
+def test_a_breached_guard_rolls_the_canary_back(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(6)))
+    world.building.program(temperature("room-0"), 29.0)
+    record = world.push(plan_id)
+    assert record.state is PlanState.ROLLED_BACK
+    assert world.own() == {}
+    assert {point for operation, point in world.writes() if operation == "apply"} == {
+        setpoint("room-0"),
+        setpoint("room-1"),
+    }
+
+
+def test_a_silent_guard_pauses_and_the_deadline_rolls_back(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(6)))
+    world.fail("read", temperature("room-0"), *[Fault.BAD_READING] * 99)
+    assert world.push(plan_id).state is PlanState.PAUSED
+    world.clock.wait(3601.0)
+    world.control.enforce()
+    assert world.store.record(plan_id).state is PlanState.ROLLED_BACK
+    assert world.own() == {}
+
+
+def test_an_unreadable_target_refuses_the_start(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+    world.fail("read", setpoint("room-1"), Fault.OFFLINE)
+    with pytest.raises(OutsideWorldError, match="room-1"):
+        world.push(plan_id)
+    assert world.store.record(plan_id).state is PlanState.APPROVED
+    assert world.writes() == []
+
+
+def test_a_target_that_stays_unknown_on_the_way_back_is_stuck_and_locks_the_site(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(3)))
+    other = world.approved(make_plan([room_step("room-9")]))
+    world.push(plan_id)
+    world.fail("release", setpoint("room-1"), *[Fault.LOST_REQUEST] * 99)
+    record = world.control.rollback(plan_id, "olga")
+    assert record.state is PlanState.STUCK
+    assert setpoint("room-1") in record.reason
+    assert world.own() == {setpoint("room-1"): 25.0}
+    with pytest.raises(RefusedError, match="takes no other push"):
+        world.push(other)
+    world.faults.clear()
+    assert world.control.rollback(plan_id, "olga").state is PlanState.ROLLED_BACK
+    assert world.push(other).state is PlanState.PUSHED
+
+
+def test_a_calendar_that_jumps_pauses_the_push(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+    world.clock._advance = lambda _: world.clock.jump(-3600.0)
+    record = world.push(plan_id)
+    assert record.state is PlanState.PAUSED
+    assert "jumped" in record.reason
+
+
+def test_a_pushed_plan_is_confirmed_after_its_soak_and_released_after_its_hold(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+    world.push(plan_id)
+    world.clock.wait(timedelta(days=1, seconds=1).total_seconds())
+    world.control.enforce()
+    assert world.store.record(plan_id).state is PlanState.CONFIRMED
+    world.clock.wait(timedelta(days=7).total_seconds())
+    world.control.enforce()
+    assert world.own() == {}
+
+
+def test_a_proposal_that_is_never_decided_expires(world: World) -> None:
+    record = world.store.add(make_plan(rooms(1)))
+    world.clock.wait(13 * 3600.0)
+    world.control.enforce()
+    assert world.store.record(record.plan_id).state is PlanState.SUPERSEDED
+
+
+def test_a_stop_from_elsewhere_is_obeyed_before_the_next_write(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(6)))
+
+    def stop(_: float) -> None:
+        world.clock._advance = None
+        world.open_store().request_stop(plan_id, "gina", "smells odd", hold=False)
+
+    world.clock._advance = stop
+    assert world.push(plan_id).state is PlanState.ROLLED_BACK
+    assert len([w for w in world.writes() if w[0] == "apply"]) == 2
+    assert world.own() == {}
+
+
+def test_a_newer_plan_for_the_same_target_supersedes_the_older(world: World) -> None:
+    old = world.approved(make_plan(rooms(2)))
+    world.store.add(make_plan([room_step("room-1", 26.0)]))
+    assert world.store.record(old).state is PlanState.SUPERSEDED
+
+
+def test_the_document_keeps_its_id_through_the_store(world: World) -> None:
+    plan = make_plan([*rooms(3), migrate("v2", "h1", "h0")], hold_until=START + timedelta(days=3))
+    world.store.add(plan)
+    assert world.store.plan(plan.id) == plan

@@ -45,6 +45,9 @@ class Drivers:
     vm_utilization: Array | None = None
     """CPU demand of each VM as a share of its own capacity, shape (compute steps, VMs)."""
     vm_step_s: float = 300.0
+    host_power_w: Array | None = None
+    """Recorded power of the hosts that stand in each zone, shape (steps, zones): the IT heat where no hosts are
+    simulated. [W]"""
     seed: int = 0
 
     @property

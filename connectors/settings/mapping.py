@@ -13,6 +13,8 @@ from twin.tree import Fault, Path
 from twin.units import ENERGY_PER_STEP_J, TO_INSIDE
 from twin.vocab import KIND_FACTS, PointKind, Subject
 
+ALL = "all"
+"""Under ``of``: one column holds for every zone, unit, host or VM."""
 _FIELD = re.compile(r"\{([a-z_]*)\}")
 METER_KINDS = frozenset(
     {
@@ -137,6 +139,8 @@ def _expanded(
         )
         faults.append(Fault(path=path, message=message))
         return []
+    if column.of == ALL and subject is not Subject.SITE:
+        return [(column.column, "", one) for one in subjects.ids[subject]]
     allowed = _owners(subject, column.kind, subjects)
     if column.of not in allowed:
         message = f"{column.of!r} is not a {subject} of this site; its ids: {', '.join(allowed) or 'none'}"
@@ -200,9 +204,9 @@ def _mapped(column: ColumnBlock, text: str, points: Mapping[str, str], path: Pat
 
 def _joined(columns: list[MappedColumn]) -> tuple[MappedColumn, ...]:
     """Columns with the same place in the site file and the same name joined into one with all keys."""
-    joined: dict[tuple[Path, str], MappedColumn] = {}
+    joined: dict[tuple[Path, str, str], MappedColumn] = {}
     for column in columns:
-        key = (column.path, column.column)
+        key = (column.path, column.column, column.points.get("", ""))
         before = joined.get(key)
         if before is None:
             joined[key] = column

@@ -54,7 +54,9 @@ class ColumnBlock(Block):
     )
     kind: PointKind = Field(description="kind of the point, see the table of kinds")
     unit: str = Field(min_length=1, description="unit in the file, see the table of kinds")
-    of: Id | None = Field(default=None, description="zone, unit, host or VM that it belongs to; not for site kinds")
+    of: Id | None = Field(
+        default=None, description="zone, unit, host or VM that it belongs to, or all of them; not for site kinds"
+    )
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./\-]{0,159}$")] | None = Field(
         default=None, description="id of the point; `kind` for site points and `of/kind` for others if left out"
     )

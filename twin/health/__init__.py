@@ -1,0 +1,5 @@
+"""Data health: what is wrong with telemetry, as records."""
+
+from twin.health.finding import Finding, FindingKind, finding_from_json
+
+__all__ = ["Finding", "FindingKind", "finding_from_json"]

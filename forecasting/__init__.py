@@ -1,1 +1,1 @@
-"""Forecasts of occupancy, load and VM demand with honest intervals."""
+"""Forecasts of people, load and machines: candidates, automatic choice, calibrated intervals, samples, drift."""

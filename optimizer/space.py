@@ -8,7 +8,6 @@ from typing import Literal
 
 from twin.policy import (
     DAY_KEYS,
-    Consolidation,
     EmptyZoneSetback,
     OperatingHours,
     OutdoorAir,
@@ -43,10 +42,7 @@ _AIR_HANDLERS = (
     Dimension(name="supply_air_max_c", steps=(None, 15.0, 16.0, 17.0, 18.0)),
     Dimension(name="fresh_air_min_fraction", steps=(None, 0.3, 0.5)),
 )
-_COMPUTE = (
-    Dimension(name="consolidation", steps=("as is", "static", "lr"), family="compute"),
-    Dimension(name="headroom", steps=(0.2, 0.3), family="compute"),
-)
+_COMPUTE = (Dimension(name="packing_headroom", steps=(None, 0.4, 0.3, 0.2), family="compute"),)
 LATE_VISITORS = 3
 """People inside that call the air handlers back where hours were cut."""
 
@@ -70,9 +66,8 @@ class PolicySpace:
             value = picked.get(name, 0.0)
             return value if isinstance(value, float) else 0.0
 
-        kind = picked.get("consolidation", "as is")
-        packs = kind in {"static", "lr"}
-        headroom = picked.get("headroom")
+        headroom = picked.get("packing_headroom")
+        packs = isinstance(headroom, float)
         return Policy(
             cooling_setpoint_c=_cooling(operation.cooling_setpoint_c, number("cooling_rise_k")),
             heating_setpoint_c=_heating(operation.heating_setpoint_c, number("heating_drop_k"), number("night_drop_k")),
@@ -80,9 +75,8 @@ class PolicySpace:
             empty_zone_setback=_setback(number("empty_zone_k")),
             supply_air_temperature_c=_reset(operation.supply_air_temperature_c, picked.get("supply_air_max_c")),
             outdoor_air=_outdoor_air(operation.outdoor_air, picked.get("fresh_air_min_fraction")),
-            consolidation=Consolidation(overload="lr" if kind == "lr" else "static") if packs else None,
             power_down_idle_hosts=True if packs else None,
-            headroom=headroom if packs and isinstance(headroom, float) else None,
+            headroom=headroom if isinstance(headroom, float) else None,
         )
 
 

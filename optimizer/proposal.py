@@ -1,0 +1,187 @@
+"""From a policy that the twin liked to the steps of a plan: which point of which target gets which value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from optimizer.packing import emptied, moves
+from scenarios.expand import Tree
+from twin.building.points import program_points
+from twin.errors import BadInputError, RefusedError
+from twin.plan import Action, ActionKind, PointId, Value
+from twin.plan_document import Interval, KpiForecast, Step, Target, TargetKind
+from twin.policy import Policy
+from twin.site import Site
+
+UNIT_OF_ENDING: Mapping[str, str] = {
+    "_k_h": "K/h",
+    "_c": "degC",
+    "_k": "K",
+    "_h": "h",
+    "_min": "min",
+    "_fraction": "fraction",
+    "economizer": "bool",
+    "called_by_occupancy": "people",
+}
+"""Unit of a program point by the end of its name; the first that fits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a proposal stands on: names of the connectors, present values, ranges that calibration saw."""
+
+    building: str
+    """Name of the connector that carries the program of the building."""
+    hosts: str
+    """Name of the connector that moves VMs and powers hosts."""
+    present: Mapping[PointId, Value]
+    """What the world shows now at every point that may be changed."""
+    seen: Mapping[PointId, tuple[float, float]]
+    """Least and greatest value in force while the twin was calibrated; absent where unknown."""
+    hold_until: datetime
+
+
+def unit_of(point: PointId) -> str:
+    """Unit of a program point."""
+    return next((unit for ending, unit in UNIT_OF_ENDING.items() if point.endswith(ending)), "")
+
+
+def building_steps(site: Site, policy: Policy, ground: Ground) -> tuple[Step, ...]:
+    """One step for every program point that the policy changes, in the order of the site.
+
+    Args:
+        site: the building, with its operation.
+        policy: the keys that change.
+        ground: present values and ranges.
+    """
+    now, wanted = (program_points(site, merged) for merged in (site.operation, site.operation.merge(policy)))
+    targets = _targets(site)
+    return tuple(
+        _set_point(point, value, targets[point.partition("/")[0]], ground)
+        for point, value in wanted.items()
+        if value != now[point]
+    )
+
+
+def _targets(site: Site) -> Mapping[str, Target]:
+    people = {zone.id: zone.design_people for zone in site.zones}
+    zones = {
+        zone.id: Target(kind=TargetKind.ZONE, id=zone.id, rooms=(zone.id,), people=people[zone.id])
+        for zone in site.zones
+    }
+    units = {
+        unit.id: Target(
+            kind=TargetKind.UNIT, id=unit.id, rooms=unit.zones, people=sum(people[z] for z in unit.zones), group=unit.id
+        )
+        for unit in site.air_handlers
+    }
+    return {**zones, **units}
+
+
+def _set_point(point: PointId, value: float, target: Target, ground: Ground) -> Step:
+    low, high = ground.seen.get(point, (value, value))
+    action = Action(
+        id=f"set:{point}",
+        kind=ActionKind.SET_POINT,
+        connector=ground.building,
+        point=point,
+        value=value,
+        expected=ground.present.get(point),
+        expires_at=ground.hold_until,
+        unit=unit_of(point),
+        why=f"{point.partition('/')[2].replace('_', ' ')} of {target.id} becomes {value:g}",
+    )
+    return Step(action=action, target=target, inside_calibrated_range=low - 1e-9 <= value <= high + 1e-9)
+
+
+def machine_steps(before: Site, after: Site, ground: Ground) -> tuple[Step, ...]:
+    """Live migrations that empty hosts, each group followed by the power-off of its host."""
+    empty = emptied(before, after)
+    by_source: dict[str, list[Step]] = {}
+    for vm, (source, target) in moves(before, after).items():
+        by_source.setdefault(source, []).append(_migration(before, vm, source, target, ground))
+    steps: list[Step] = []
+    for source in sorted(by_source, key=lambda host: (host not in empty, host)):
+        steps += by_source[source]
+        if source in empty:
+            steps.append(_power_off(before, source, ground))
+    return tuple(steps)
+
+
+def _migration(site: Site, vm_id: str, source: str, target: str, ground: Ground) -> Step:
+    vm = next(vm for vm in site.vms if vm.id == vm_id)
+    point = f"vm/{vm_id}/host"
+    action = Action(
+        id=f"migrate:{vm_id}",
+        kind=ActionKind.LIVE_MIGRATE,
+        connector=ground.hosts,
+        point=point,
+        value=target,
+        expected=ground.present.get(point),
+        why=f"{vm_id} leaves {source}, which becomes empty" if source else "",
+    )
+    return Step(action=action, target=Target(kind=TargetKind.VM, id=vm_id, production=vm.production, group=source))
+
+
+def _power_off(site: Site, host_id: str, ground: Ground) -> Step:
+    host = next(host for host in site.hosts if host.id == host_id)
+    point = f"host/{host_id}/power"
+    action = Action(
+        id=f"power-off:{host_id}",
+        kind=ActionKind.POWER_OFF_HOST,
+        connector=ground.hosts,
+        point=point,
+        value="off",
+        expected=ground.present.get(point),
+        why=f"{host_id} is empty",
+    )
+    target = Target(kind=TargetKind.HOST, id=host_id, redundant_with=host.redundant_with, group=host_id)
+    return Step(action=action, target=target)
+
+
+def kpi_forecasts(baseline: Tree, candidate: Tree, delta: Tree) -> tuple[KpiForecast, ...]:
+    """The predicted effects as a plan carries them, in the order of the KPI table."""
+    return tuple(
+        KpiForecast(
+            name=name,
+            baseline=_interval(baseline, name),
+            candidate=_interval(candidate, name),
+            delta=_interval(delta, name),
+        )
+        for name in delta
+    )
+
+
+def _interval(block: Tree, name: str) -> Interval:
+    entry = block[name]
+    if not isinstance(entry, Mapping):
+        raise BadInputError(f"KPI {name}: {entry!r} is no interval")
+    return Interval(
+        value=float(entry["value"]), low=float(entry["low"]), high=float(entry["high"]), unit=str(entry["unit"])
+    )
+
+
+def saving_percent(baseline: Tree, delta: Tree, names: tuple[str, ...]) -> Interval:
+    """Saving summed over KPIs of one unit, as a share of the baseline; bounds add as if errors were independent. [%]"""
+    base = sum(_interval(baseline, name).value for name in names)
+    parts = [_interval(delta, name) for name in names]
+    value = -sum(part.value for part in parts)
+    down = sum((part.high - part.value) ** 2 for part in parts) ** 0.5
+    up = sum((part.value - part.low) ** 2 for part in parts) ** 0.5
+    scale = 100.0 / base if base else 0.0
+    return Interval(value=value * scale, low=(value - down) * scale, high=(value + up) * scale, unit="%")
+
+
+def require_worthwhile(saving: Interval, least_percent: float, goal: str) -> None:
+    """Nothing when even the lower bound of the saving is worth acting.
+
+    Raises:
+        RefusedError: it isn't.
+    """
+    if saving.low < least_percent:
+        raise RefusedError(
+            f"goal {goal}: the saving is {saving.value:.1f} % (80 % interval {saving.low:.1f} to {saving.high:.1f} %); "
+            f"its lower bound is below the {least_percent:g} % that acting costs, so nothing is proposed"
+        )

@@ -21,6 +21,7 @@ from connectors.audit.checkpoints import (
     read_checkpoints,
 )
 from connectors.audit.ledger import Ledger, Transaction
+from twin.calm import Touch, next_touch
 from twin.canonical import thing_from
 from twin.errors import BadInputError, OutsideWorldError, RefusedError, StoppedError
 from twin.plan import NEXT, PlanState, StepState, require_transition
@@ -207,6 +208,11 @@ class PlanStore:
         """What people said of a plan, in order."""
         return [thing_from(Approval, body) for body in self.ledger.all("approval", f"{plan_id}/")]
 
+    def touch(self, connector: str, point: str) -> Touch | None:
+        """When we last wrote to a target."""
+        body = self.ledger.get("touch", f"{connector}/{point}")
+        return None if body is None else thing_from(Touch, body)
+
     def view(self, plan_id: str) -> PlanView:
         """A plan with all that is known of it."""
         return PlanView(
@@ -251,6 +257,10 @@ class PlanStore:
             for step in change.steps:
                 key = _step_key(change.plan_id, step.position)
                 t.put("step", key, next_step(thing_from(StepRecord, t.get("step", key)), step))
+            for target in change.touches:
+                before = t.get("touch", target)
+                known = None if before is None else thing_from(Touch, before)
+                t.put("touch", target, next_touch(known, change.plan_id, self._clock.now()))
         if change.state is not None:
             self._checkpoint()
         return record

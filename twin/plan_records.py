@@ -96,6 +96,8 @@ class Change:
     """Epoch of the site's lease that the writer holds; None for changes that need no lease."""
     attempts: int | None = None
     waves_passed: int | None = None
+    touches: tuple[str, ...] = ()
+    """Targets (``connector/point``) that are about to be written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -230,7 +230,7 @@ class Pusher:
             writes=record.writes + 1,
             note="",
         )
-        self._s.commit("intent", steps=(intent,))
+        self._s.commit("intent", steps=(intent,), touches=(f"{action.connector}/{action.point}",))
         self._s.lease.require_time_for_a_write()
         try:
             receipt = self._s.connector(action.connector).apply(action)

@@ -72,6 +72,7 @@ class Session:
         evidence: Mapping[str, object] | None = None,
         waves_passed: int | None = None,
         attempts: int | None = None,
+        touches: tuple[str, ...] = (),
     ) -> PlanRecord:
         """One transaction under our epoch."""
         return self.store.commit(
@@ -88,6 +89,7 @@ class Session:
                 epoch=self.lease.epoch,
                 waves_passed=waves_passed,
                 attempts=attempts,
+                touches=touches,
             )
         )
 

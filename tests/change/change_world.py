@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from connectors.change_control import ChangeControl, FileLock, ManualClock, PushSettings
+from connectors.governance import (
+    Approvals,
+    GovernedGate,
+    Identity,
+    PolicyBundle,
+    PolicyFolder,
+    Principal,
+    Role,
+    Standing,
+    write_defaults,
+)
 from connectors.plan_store import PlanStore, StoreFolder
 from connectors.simulated import Fault, FaultyConnector, SimulatedBuilding, SimulatedHosts
 from twin.plan import Action, ActionKind, PlanState, StepState
@@ -176,3 +188,56 @@ class World:
     def own(self) -> dict[str, object]:
         readings = self.building.read(self.building.points())
         return {r.point: r.own_value for r in readings if r.own_value is not None}
+
+
+PASSWORD = "correct horse battery"
+
+
+def rooms(n: int) -> list[Step]:
+    return [room_step(room) for room in ROOMS[:n]]
+
+
+class GovernedWorld(World):
+    """The same world behind the real gate, with accounts and the default rules."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.policy_file = folder / "policies" / "understudy.cedar"
+        write_defaults(self.policy_file.parent)
+        self.policies = PolicyFolder(self.policy_file.parent)
+        self.identity = Identity(self.store, self.clock, cost=2)
+        self.approvals = Approvals(self.store, self.identity, self.clock)
+        self.standing = Standing(self.store, self.identity)
+        self._logins: dict[str, Principal] = {}
+        self._hooks: dict[tuple[str, str], Callable[[], object]] = {}
+        self.identity.add("root", PASSWORD, [Role.ADMIN])
+        for name, role in (
+            ("paula", Role.PROPOSER),
+            ("anna", Role.APPROVER),
+            ("ben", Role.APPROVER),
+            ("olga", Role.OPERATOR),
+        ):
+            self.identity.add(name, PASSWORD, [role], by=self.login("root"))
+        self.identity.add("robot", PASSWORD, [Role.APPROVER], service=True, by=self.login("root"))
+        self.identity.set_roles("paula", [Role.PROPOSER, Role.APPROVER], self.login("root"))
+        self.governed = GovernedGate(self.store, self.identity, self.bundle, business_hours=lambda _: True)
+        connectors = {c.name: FaultyConnector(c, self.clock, self._decide) for c in (self.building, self.hosts)}
+        lock = FileLock(self.store_folder.lock_file)
+        self.control = ChangeControl(self.store, connectors, self.clock, self.governed, lock, self.settings)
+
+    def bundle(self) -> PolicyBundle:
+        return self.policies.bundle()
+
+    def plan(self, steps: Sequence[Step], **changes: object) -> Plan:
+        return make_plan(steps, evidence=replace(EVIDENCE, policy_digest=self.bundle().digest), **changes)
+
+    def login(self, name: str) -> Principal:
+        return self.identity.authenticate(name, PASSWORD)
+
+    def on_call(self, operation: str, point: str, hook: Callable[[], object]) -> None:
+        self._hooks[operation, point] = hook
+
+    def _decide(self, operation: str, point: str) -> Fault:
+        if (hook := self._hooks.pop((operation, point), None)) is not None:
+            hook()
+        return super()._decide(operation, point)

@@ -5,16 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from change_world import ROOMS, START, World, make_plan, migrate, power_off, room_step, setpoint, temperature
+from change_world import ROOMS, START, World, make_plan, migrate, power_off, room_step, rooms, setpoint, temperature
 
 from connectors.simulated import Fault
 from twin.errors import OutsideWorldError, RefusedError
 from twin.plan import PlanState, StepState
-from twin.plan_document import Step
-
-
-def rooms(n: int) -> list[Step]:
-    return [room_step(room) for room in ROOMS[:n]]
 
 
 def test_an_approved_plan_is_pushed_in_waves_and_every_value_stands(world: World) -> None:

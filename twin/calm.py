@@ -1,0 +1,66 @@
+"""Calm: a target is left alone after a change, moves only as often as its budget allows, and only for gain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from twin.guardrails import same
+from twin.plan import ActionKind
+from twin.plan_document import Interval, Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touch:
+    """The last time we wrote to a target."""
+
+    at: datetime
+    plan_id: str
+    day: str
+    writes_today: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calm:
+    """Bounds of restlessness."""
+
+    building_dwell_s: float = 1800.0
+    machine_dwell_s: float = 7200.0
+    writes_per_day: int = 24
+    """Writes to one target on one day, by all plans together."""
+
+    def dwell_s(self, kind: ActionKind) -> float:
+        """Least time between two changes of a target. [s]"""
+        return self.building_dwell_s if kind is ActionKind.SET_POINT else self.machine_dwell_s
+
+
+def next_touch(before: Touch | None, plan_id: str, now: datetime) -> Touch:
+    """The touch after another write."""
+    day = now.date().isoformat()
+    count = before.writes_today if before is not None and before.day == day else 0
+    return Touch(at=now, plan_id=plan_id, day=day, writes_today=count + 1)
+
+
+def calm_faults(calm: Calm, step: Step, touch: Touch | None, plan_id: str, now: datetime) -> list[str]:
+    """Why a target should be left alone now; the steps of one plan do not disturb each other."""
+    if touch is None or touch.plan_id == plan_id:
+        return []
+    faults = []
+    dwell_s, age_s = calm.dwell_s(step.action.kind), (now - touch.at).total_seconds()
+    if age_s < dwell_s:
+        faults.append(f"{step.action.point} was changed {age_s:.0f} s ago; it is left alone for {dwell_s:.0f} s")
+    if touch.day == now.date().isoformat() and touch.writes_today >= calm.writes_per_day:
+        faults.append(
+            f"{step.action.point} was written {touch.writes_today} times today; at most {calm.writes_per_day}"
+        )
+    return faults
+
+
+def is_worth_it(benefit: Interval, cost_of_acting: float) -> bool:
+    """Whether even the lower bound of a benefit exceeds the cost of acting, both in the benefit's unit."""
+    return benefit.low > cost_of_acting
+
+
+def is_within_dead_band(step: Step, band: float) -> bool:
+    """Whether a change is too small to be worth a write."""
+    return same(step.action.value, step.action.expected, band)

@@ -95,7 +95,8 @@ def _columns(history: Drivers, site: Site) -> dict[str, Series]:
         kind = SeriesKind.SIGNAL if item.name in _SIGNALS else SeriesKind.LOAD
         upper = 1.0 if item.name == "outdoor_rh" else None
         columns[item.name] = series(item.name, getattr(history.weather, item.name), kind, upper)
-    for name in _ZONE_ARRAYS:
+    hosts = () if history.host_power_w is None else ("host_power_w",)
+    for name in (*_ZONE_ARRAYS, *hosts):
         kind = SeriesKind.OCCUPANCY if name == "people" else SeriesKind.LOAD
         for zone in range(len(site.zones)):
             columns[f"{name}.{zone}"] = series(name, getattr(history, name)[:, zone], kind)
@@ -107,15 +108,14 @@ def _columns(history: Drivers, site: Site) -> dict[str, Series]:
 def _sample(history: Drivers, ahead: Mapping[str, Array], start: datetime, k: int) -> Drivers:
     zones = history.people.shape[1]
     weather = Weather(**{item.name: ahead[item.name][k] for item in fields(Weather)})
-    people, lights_w, plugs_w, other_gain_w = (
-        np.stack([ahead[f"{name}.{z}"][k] for z in range(zones)], axis=1) for name in _ZONE_ARRAYS
-    )
+    people, lights_w, plugs_w, other_gain_w = (_by_zone(ahead, name, k, zones) for name in _ZONE_ARRAYS)
     return replace(
         history,
         start=start,
         weather=weather,
         electricity_price_kwh=ahead["electricity_price_kwh"][k],
         carbon_kg_kwh=ahead["carbon_kg_kwh"][k],
+        host_power_w=_by_zone(ahead, "host_power_w", k, zones) if history.host_power_w is not None else None,
         vm_utilization=_demand_ahead(history, start, len(weather.outdoor_c)),
         seed=k,
         people=people,
@@ -123,6 +123,10 @@ def _sample(history: Drivers, ahead: Mapping[str, Array], start: datetime, k: in
         plugs_w=plugs_w,
         other_gain_w=other_gain_w,
     )
+
+
+def _by_zone(ahead: Mapping[str, Array], name: str, k: int, zones: int) -> Array:
+    return np.stack([ahead[f"{name}.{zone}"][k] for zone in range(zones)], axis=1)
 
 
 def _demand_ahead(history: Drivers, start: datetime, steps: int) -> Array | None:

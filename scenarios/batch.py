@@ -114,7 +114,7 @@ def drivers_of(batch: Batch, scenario: Scenario, draw: Draw) -> Drivers:
     request = scenario.request
     given = batch.drivers[request]
     if request.kind == "synthetic":
-        drivers = synthetic(given[0], request, batch.site, draw.seed)
+        drivers = synthetic(given, request, batch.site, draw.seed)
     else:
         drivers = replace(given[draw.sample], seed=draw.seed)
     return changed(drivers, scenario.world)

@@ -18,6 +18,7 @@ from twin.site import Site
 from twin.streams import stream
 from twin.units import SECONDS_PER_DAY
 
+Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 
@@ -25,7 +26,7 @@ class DriverProvider(Protocol):
     """Where drivers come from; given to the runner by whoever composes it."""
 
     def __call__(self, request: DriverRequest) -> Sequence[Drivers]:
-        """Drivers of a request: one for replay (for synthetic: all telemetry to draw from), one per forecast sample.
+        """Drivers of a request: one for replay, one per forecast sample; for synthetic every stretch to draw from.
 
         Raises:
             BadInputError: no telemetry covers the request.
@@ -52,14 +53,14 @@ def changed(drivers: Drivers, world: World) -> Drivers:
     )
 
 
-def synthetic(base: Drivers, request: DriverRequest, site: Site, seed: int) -> Drivers:
+def synthetic(bases: Sequence[Drivers], request: DriverRequest, site: Site, seed: int) -> Drivers:
     """Days drawn from recorded ones: same kind of day, near in the year, several days together.
 
     Weather of a block of days comes from one recorded block, so that its persistence is kept; people, lights, plugs and
     VM demand of a day come from a recorded day of the same kind (working day, Saturday, Sunday or holiday).
 
     Args:
-        base: drivers recorded, to draw from; at least one whole local day.
+        bases: recorded stretches to draw from; at least one whole local day in all.
         request: the period to fill.
         site: its time zone and holidays.
         seed: of the draw; the same seed gives the same days.
@@ -69,18 +70,48 @@ def synthetic(base: Drivers, request: DriverRequest, site: Site, seed: int) -> D
     """
     if request.start is None or request.end is None:
         raise BadInputError("synthetic drivers need a period; add period: {from: …, to: …}")
-    donors = _days_of(base, site)
+    base, firsts = joined(bases)
+    donors: dict[date, int] = {}
+    for one, first in zip(bases, firsts, strict=True):
+        donors |= {day: first + row for day, row in _days_of(one, site).items()}
     if not donors:
         raise BadInputError("the telemetry holds no whole day to draw synthetic days from; ingest more")
     per_day = round(SECONDS_PER_DAY / base.step_s)
     steps = round((request.end - request.start).total_seconds() / base.step_s)
-    first = request.start.astimezone(site.time_zone).date()
-    days = [first + timedelta(days=k) for k in range(steps // per_day + 2)]
-    offset = round((request.start - _midnight(first, site.time_zone)).total_seconds() / base.step_s)
+    first_day = request.start.astimezone(site.time_zone).date()
+    days = [first_day + timedelta(days=k) for k in range(steps // per_day + 2)]
+    offset = round((request.start - _midnight(first_day, site.time_zone)).total_seconds() / base.step_s)
     span = slice(offset, offset + steps)
     of_weather = _weather_rows(days, donors, request, per_day, seed)[span]
     of_people = _people_rows(days, donors, request, site, per_day, seed)[span]
     return _picked(base, request.start, of_weather, of_people, seed)
+
+
+def joined(bases: Sequence[Drivers]) -> tuple[Drivers, tuple[int, ...]]:
+    """Stretches one after the other, with the first row of each."""
+    firsts = np.cumsum([0, *(one.steps for one in bases)])[:-1]
+    if len(bases) == 1:
+        return bases[0], (0,)
+    weather = {item.name: np.concatenate([getattr(b.weather, item.name) for b in bases]) for item in fields(Weather)}
+    whole = replace(
+        bases[0],
+        weather=Weather(**weather),
+        people=np.concatenate([one.people for one in bases]),
+        lights_w=np.concatenate([one.lights_w for one in bases]),
+        plugs_w=np.concatenate([one.plugs_w for one in bases]),
+        other_gain_w=np.concatenate([one.other_gain_w for one in bases]),
+        electricity_price_kwh=np.concatenate([one.electricity_price_kwh for one in bases]),
+        carbon_kg_kwh=np.concatenate([one.carbon_kg_kwh for one in bases]),
+        vm_utilization=_concatenated([one.vm_utilization for one in bases]),
+        host_power_w=_concatenated([one.host_power_w for one in bases]),
+    )
+    return whole, tuple(int(first) for first in firsts)
+
+
+def _concatenated(parts: Sequence[Array | None]) -> Array | None:
+    """All parts, or None when any is missing."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if len(known) == len(parts) else None
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
@@ -171,5 +202,6 @@ def _picked(base: Drivers, start: datetime, of_weather: Index, of_people: Index,
         electricity_price_kwh=base.electricity_price_kwh[of_people],
         carbon_kg_kwh=base.carbon_kg_kwh[of_people],
         vm_utilization=demand,
+        host_power_w=None if base.host_power_w is None else base.host_power_w[of_people],
         seed=seed,
     )

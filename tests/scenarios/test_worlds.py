@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from fake_twin import SITE, recorded
@@ -34,7 +35,7 @@ def test_people_stay_whole() -> None:
 
 def test_synthetic_days_keep_the_kind_of_day() -> None:
     """Nobody is in on the drawn weekends, and everyone from 8 to 18 h on the drawn working days."""
-    drawn = synthetic(recorded(), REQUEST, SITE, seed=3)
+    drawn = synthetic([recorded()], REQUEST, SITE, seed=3)
     by_day = drawn.people[:, 0].reshape(14, 96).sum(axis=1)
     days = [datetime(2030, 7, 1 + k, tzinfo=UTC).weekday() for k in range(14)]
     np.testing.assert_array_equal(by_day, [40.0 if day < 5 else 0.0 for day in days])
@@ -44,12 +45,25 @@ def test_the_same_seed_draws_the_same_days() -> None:
     base = recorded()
     noise = np.random.default_rng(1).normal(size=base.steps)
     base.weather.outdoor_c[:] += noise
-    one, same, other = (synthetic(base, REQUEST, SITE, seed=seed).weather.outdoor_c for seed in (1, 1, 2))
+    one, same, other = (synthetic([base], REQUEST, SITE, seed=seed).weather.outdoor_c for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
 
 
 def test_synthetic_drivers_cover_the_period_exactly() -> None:
-    drawn = synthetic(recorded(), REQUEST, SITE, seed=0)
+    drawn = synthetic([recorded()], REQUEST, SITE, seed=0)
     assert drawn.start == REQUEST.start
     assert drawn.end == REQUEST.end
+
+
+def test_stretches_of_telemetry_are_drawn_from_together() -> None:
+    """Two stretches, 20 °C and 30 °C: both kinds of weather are drawn."""
+    warm = recorded()
+    cool = replace(
+        warm,
+        start=warm.start + timedelta(days=100),
+        weather=replace(warm.weather, outdoor_c=warm.weather.outdoor_c - 10.0),
+    )
+    request = replace(REQUEST, end=REQUEST.start + timedelta(days=60), window_days=183)
+    drawn = synthetic([warm, cool], request, SITE, seed=1)
+    assert set(np.unique(drawn.weather.outdoor_c)) == {20.0, 30.0}

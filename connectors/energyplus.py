@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.energyplus_model import PreparedModel
+from connectors.energyplus_model import PreparedModel, UnitPorts
 from twin.errors import BadInputError, OutsideWorldError, UnderstudyError
 
 Array = NDArray[np.float64]
@@ -80,6 +80,10 @@ class StepCommands:
     """Plugs without lifts and hosts, shape (zones,). [W]"""
     it_w: float = 0.0
     """Power of the hosts in the server room. [W]"""
+    economizer: Array | None = None
+    """1 where the economizer may take more than minimum outdoor air, shape (units,); None: everywhere."""
+    night_run: Array | None = None
+    """1 where a stopped unit runs for the night, shape (units,); None: the building's own night cycle decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +111,7 @@ class _Handles:
         self.variables = self._find_variables(model)
         self.meters = {column: self._meter(name) for column, name in METERS.items()}
         self.actuators = self._find_actuators(model)
+        self.outdoor_air = [self._outdoor_air(unit) for unit in model.units]
         if self._missing:
             message = "EnergyPlus has no such point: " + "; ".join(self._missing)
             raise BadInputError(message)
@@ -129,6 +134,16 @@ class _Handles:
     def _schedule(self, key: str | None) -> int:
         return -1 if key is None else self._actuator("Schedule:Compact", "Schedule Value", key)
 
+    def _outdoor_air(self, unit: UnitPorts) -> tuple[int, float]:
+        """Actuator of the outdoor air flow of a unit with an economizer (-1 without) and its design minimum. [kg/s]"""
+        if not unit.economizer:
+            return -1, 0.0
+        handle = self._actuator("Outdoor Air Controller", "Air Mass Flow Rate", unit.outdoor_air_controller)
+        quantity = "Outdoor Air Controller Minimum Mass Flow Rate"
+        get = self._exchange.get_internal_variable_handle
+        minimum = self._checked(get(self._state, quantity, unit.outdoor_air_controller), quantity)
+        return handle, self._exchange.get_internal_variable_value(self._state, minimum) if minimum >= 0 else 0.0
+
     def _find_variables(self, model: PreparedModel) -> dict[str, list[int]]:
         return {column: [self._variable(name, key) for name, key in keys] for column, keys in variables(model).items()}
 
@@ -145,6 +160,7 @@ class _Handles:
             "supply_air_c": [self._schedule(unit.supply_schedule) for unit in units],
             "infiltration": [self._schedule(unit.infiltration_schedule) for unit in units],
         }
+        found["night_cycle"] = [self._schedule(unit.night_schedule) for unit in units]
         if model.it_equipment is not None:
             found["it_w"] = [self._actuator("ElectricEquipment", "Electricity Rate", model.it_equipment)]
         return found
@@ -255,12 +271,26 @@ class EnergyPlusRun:
         if self._handles is None:
             self._handles = _Handles(self._api.exchange, state, self.model)
         put = self._api.exchange.set_actuator_value
-        infiltration = 1.0 - (1.0 - INFILTRATION_FANS_ON) * commands.fan_on
         for name, handles in self._handles.actuators.items():
-            values = infiltration if name == "infiltration" else np.atleast_1d(getattr(commands, name))
+            values = _values(name, commands)
             for handle, value in zip(handles, values, strict=True):
                 if handle >= 0:
                     put(state, handle, float(value))
+        self._command_economizer(state, commands, self._handles.outdoor_air)
+
+    def _command_economizer(self, state: Any, commands: StepCommands, flows: list[tuple[int, float]]) -> None:
+        """Holds outdoor air at its minimum where the economizer may not act."""
+        if commands.economizer is None:
+            return
+        for (handle, minimum), allowed, share in zip(
+            flows, commands.economizer, commands.minimum_outdoor_air, strict=True
+        ):
+            if handle < 0:
+                continue
+            if allowed > 0:
+                self._api.exchange.reset_actuator(state, handle)
+            else:
+                self._api.exchange.set_actuator_value(state, handle, float(share * minimum))
 
     def _read(self, state: Any) -> StepReadings:
         if self._handles is None:
@@ -274,6 +304,17 @@ class EnergyPlusRun:
         zones = {name: values[f"zone.{name}"] for name in (*ZONE_READINGS, "supply_flow_kg_s", "supply_temp_c")}
         units = {name: values[f"unit.{name}"] for name in ("flow_kg_s", "supply_temp_c", "outdoor_air_frac")}
         return StepReadings(site=site, zones=zones, units=units)
+
+
+def _values(name: str, commands: StepCommands) -> Array:
+    """What the actuators of one name are set to."""
+    if name == "infiltration":
+        return 1.0 - (1.0 - INFILTRATION_FANS_ON) * commands.fan_on
+    if name == "night_cycle":
+        return np.full(len(commands.fan_on), float(commands.night_run is None))
+    if name == "fan_on" and commands.night_run is not None:
+        return np.maximum(commands.fan_on, commands.night_run)
+    return np.atleast_1d(getattr(commands, name))
 
 
 def _engine() -> Any:

@@ -27,12 +27,13 @@ _RETURN_FIELD, _ECONOMIZER_FIELD, _MINIMUM_AIR_FIELD = 3, 8, 17
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightCycleSetting:
-    """Native night cycle of the model: start below or above the band by this much, for this long.
+    """Native night cycle of the model.
 
-    The engine's own field is the width of a band around the setpoint, so it is twice ``trigger_k``.
+    The engine's tolerance is the width of a range centred on the setpoint: a unit starts when a zone is half of it
+    outside its band, runs for ``run_min``, and then stands for at least one step.
     """
 
-    trigger_k: float = 0.5
+    tolerance_k: float = 1.0
     run_min: float = 30.0
 
 
@@ -66,6 +67,9 @@ class UnitPorts:
     fan_schedule: str
     minimum_air_schedule: str
     infiltration_schedule: str
+    night_schedule: str
+    outdoor_air_controller: str
+    economizer: bool
     supply_schedule: str | None
     """None where the model itself decides the supply temperature (single-zone units)."""
 
@@ -94,6 +98,8 @@ class PreparedModel:
     it_equipment: str | None
     first_day: date
     last_day: date
+    it_zone_index: int = -1
+    """Position of the zone where the hosts stand, -1 where there are none."""
 
 
 def parse(text: str) -> list[Entry]:
@@ -162,8 +168,8 @@ def prepare_model(request: ModelRequest) -> PreparedModel:
     model_file, weather_file = source_files(request.building, request.weather)
     entries = [entry for entry in parse(model_file.read_text(errors="replace")) if _stays(entry[0].lower())]
     zones = _zone_ports(entries)
-    units = _own_schedules(entries, zones)
     _set_economizer(entries, request.economizer)
+    units = _own_schedules(entries, zones)
     _set_night_cycle(entries, request.night_cycle)
     if request.size_by_weather_file:
         entries = _size_by_weather_file(entries)
@@ -178,6 +184,7 @@ def prepare_model(request: ModelRequest) -> PreparedModel:
         it_equipment=IT_EQUIPMENT if request.it_zone else None,
         first_day=request.first_day,
         last_day=request.last_day,
+        it_zone_index=[zone.name for zone in zones].index(request.it_zone) if request.it_zone else -1,
     )
 
 
@@ -244,8 +251,8 @@ def _own_schedules_of(entries: list[Entry], loop: Entry, zones: Sequence[ZonePor
     air = next(entry for entry in of_kind(entries, "Controller:OutdoorAir") if entry[_RETURN_FIELD] == inlet)
     supply = next((entry for entry in of_kind(entries, "SetpointManager:Scheduled") if entry[4] == outlet), None)
     minimum = _copy(entries, air, _MINIMUM_AIR_FIELD, f"Minimum outdoor air {name}")
-    for manager in _night_managers(entries, loop):
-        manager[3] = fan_schedule
+    manager = _night_manager(entries, loop)
+    manager[3] = fan_schedule
     return UnitPorts(
         name=name,
         zones=tuple(zone.name for zone in served),
@@ -253,6 +260,9 @@ def _own_schedules_of(entries: list[Entry], loop: Entry, zones: Sequence[ZonePor
         fan_schedule=fan_schedule,
         minimum_air_schedule=minimum,
         infiltration_schedule=_own_infiltration(entries, name, served),
+        night_schedule=_copy(entries, manager, 2, f"Night cycle {name}"),
+        outdoor_air_controller=air[1],
+        economizer=air[_ECONOMIZER_FIELD].lower() != "noeconomizer",
         supply_schedule=None if supply is None else _copy(entries, supply, 3, f"Supply air temperature {name}"),
     )
 
@@ -278,9 +288,9 @@ def _served(entries: Sequence[Entry], demand_inlet: str, zones: Sequence[ZonePor
     return tuple(zone for zone in zones if zone.inlet_node in fed)
 
 
-def _night_managers(entries: Sequence[Entry], loop: Entry) -> list[Entry]:
+def _night_manager(entries: Sequence[Entry], loop: Entry) -> Entry:
     listed = next(e for e in of_kind(entries, "AvailabilityManagerAssignmentList") if e[1] == loop[3])
-    return [entry for entry in of_kind(entries, "AvailabilityManager:NightCycle") if entry[1] in listed[2:]]
+    return next(entry for entry in of_kind(entries, "AvailabilityManager:NightCycle") if entry[1] in listed[2:])
 
 
 def _own_infiltration(entries: list[Entry], unit: str, served: Sequence[ZonePorts]) -> str:
@@ -307,7 +317,7 @@ def _set_night_cycle(entries: Sequence[Entry], setting: NightCycleSetting | None
         if setting is None:
             entry[4] = "StayOff"
         else:
-            entry[5], entry[7] = str(2.0 * setting.trigger_k), str(60.0 * setting.run_min)
+            entry[5], entry[7] = str(setting.tolerance_k), str(60.0 * setting.run_min)
 
 
 def _size_by_weather_file(entries: Sequence[Entry]) -> list[Entry]:

@@ -53,7 +53,8 @@ def read_recorded_year(folder: Path) -> RecordedYear:
     columns = [column for column in long.columns if column not in ("timestamp", "zone")]
     order = list(dict.fromkeys(long["zone"]))
     wide = long.pivot_table(index="timestamp", columns="zone", values=columns, sort=False)
-    zones = {column: wide[column][order].tz_convert("UTC") for column in columns}
+    wide.index = pd.DatetimeIndex(wide.index).tz_convert("UTC")
+    zones = {column: pd.DataFrame(wide[column])[order] for column in columns}
     return RecordedYear(building=building, zones=zones)
 
 
@@ -83,8 +84,8 @@ def recorded_days(year: RecordedYear, holidays: frozenset[date], it_w: Array | N
         holidays: days on which the lifts stand.
         it_w: power of hosts to add, shape (steps,). [W]
     """
-    index = year.building.index
-    local = index - pd.Timedelta(hours=6)
+    index = pd.DatetimeIndex(year.building.index)
+    local = index.tz_convert("Etc/GMT+6")
     days = [day.date() for day in local[::96]]
     plugs = year.zones["plugs_w"].copy()
     plugs[LIFT_ZONE] = np.maximum(plugs[LIFT_ZONE].to_numpy(float) - lifts_w(days, holidays), 0.0)

@@ -92,7 +92,7 @@ def met(site: Site, folder: Path, first_day: date, days: int) -> Met:
     machines = _rows(folder, "machines", index)
     local_days = [first_day + timedelta(days=i) for i in range(days)]
     drivers = {
-        name: zones[[f"{zone.id}.{column}" for zone in site.zones]].to_numpy(np.float64)
+        name: zones[[f"{zone.id}.{column}" for zone in site.zones]].to_numpy(np.float64, copy=True)
         for name, column in DRIVER_COLUMNS.items()
     }
     plugs = drivers["plugs_w"]

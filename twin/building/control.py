@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from twin.building.compiled import compiled
 from twin.building.program import Program, ProgramArrays
 
 Array = NDArray[np.float64]
@@ -71,12 +71,12 @@ def command_arrays(program: Program) -> CommandArrays:
     )
 
 
-@njit(cache=True)
+@compiled
 def _known(recorded: Array, i: int, k: int) -> bool:  # pragma: no cover
     return bool(i < recorded.shape[0] and not math.isnan(recorded[i, k]))
 
 
-@njit(cache=True)
+@compiled
 def _starts(program: ProgramArrays, i: int, u: int, temp_c: Array) -> bool:  # pragma: no cover
     """Whether optimal start lets the unit run: the neediest zone would otherwise not be ready."""
     need = 0.0
@@ -86,7 +86,7 @@ def _starts(program: ProgramArrays, i: int, u: int, temp_c: Array) -> bool:  # p
     return bool(program.hold_h[i, u] <= max(need - READY_K, 0.0) / program.start_rate_k_h[u])
 
 
-@njit(cache=True)
+@compiled
 def _by_schedule(
     program: ProgramArrays, state: ControlState, i: int, u: int, temp_c: Array, inside: float
 ) -> bool:  # pragma: no cover
@@ -102,7 +102,7 @@ def _by_schedule(
     return bool(called or state.started[u] == 1)
 
 
-@njit(cache=True)
+@compiled
 def _set_band(
     program: ProgramArrays, state: ControlState, i: int, z: int, running: bool, out: CommandArrays
 ) -> None:  # pragma: no cover
@@ -123,7 +123,7 @@ def _set_band(
     out.cooling_c[z] = max(cooling, heating + 1.0)
 
 
-@njit(cache=True)
+@compiled
 def _night_run(
     program: ProgramArrays, state: ControlState, u: int, temp_c: Array, out: CommandArrays
 ) -> bool:  # pragma: no cover
@@ -138,7 +138,7 @@ def _night_run(
     return bool(runs)
 
 
-@njit(cache=True)
+@compiled
 def _trim_supply(
     program: ProgramArrays, state: ControlState, u: int, temp_c: Array, out: CommandArrays
 ) -> float:  # pragma: no cover
@@ -153,7 +153,7 @@ def _trim_supply(
     return float(state.supply_c[u])
 
 
-@njit(cache=True)
+@compiled
 def _outdoor_air(program: ProgramArrays, i: int, u: int, inside: float) -> float:  # pragma: no cover
     """Minimum outdoor air as a share of the design minimum, for a unit that runs by schedule or call."""
     if not program.outdoor_air_open[i, u]:
@@ -165,7 +165,7 @@ def _outdoor_air(program: ProgramArrays, i: int, u: int, inside: float) -> float
     return float(min(max(share, least), 1.0))
 
 
-@njit(cache=True)
+@compiled
 def decide(
     program: ProgramArrays, state: ControlState, i: int, temp_c: Array, people: Array, out: CommandArrays
 ) -> None:  # pragma: no cover

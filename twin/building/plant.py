@@ -1,0 +1,189 @@
+"""Units and their plant: numbers from site and parameters, and the compiled laws of fans, coils and boilers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.building.compiled import compiled
+from twin.building.moist_air import saturation_ratio, wet_bulb_c
+from twin.building.parameters import CONSTANT_VOLUME, Parameters
+from twin.site import AirHandler, Site
+from twin.units import AIR_DENSITY_KG_M3, AIR_HEAT_CAPACITY_J_KG_K, WATER_LATENT_HEAT_J_KG
+from twin.vocab import CoolingKind, HeatingKind, SystemType
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+FAN, COOLING, HEATING_ELECTRIC, HEATING_GAS = range(4)
+"""Columns of the power table."""
+VAV, CONSTANT, FAN_COIL = range(3)
+NO_HEAT, BY_GAS, BY_RESISTANCE, BY_HEAT_PUMP = range(4)
+CP = AIR_HEAT_CAPACITY_J_KG_K
+
+_HEAT_CODE = {
+    HeatingKind.NONE: NO_HEAT,
+    HeatingKind.GAS: BY_GAS,
+    HeatingKind.HOT_WATER: BY_GAS,
+    HeatingKind.ELECTRIC: BY_RESISTANCE,
+    HeatingKind.HEAT_PUMP: BY_HEAT_PUMP,
+}
+_SYSTEM_CODE = {
+    SystemType.VAV_REHEAT: VAV,
+    SystemType.PACKAGED_SINGLE_ZONE: CONSTANT,
+    SystemType.FAN_COIL: FAN_COIL,
+}
+_FLOW_GUESS_M3_S_M2 = 0.005
+_OUTDOOR_AIR_GUESS_M3_S = 0.010
+
+
+class Plant(NamedTuple):
+    """Numbers of all units; U units, Z zones."""
+
+    system: Indices
+    design_flow: Array
+    """Design air flow of each zone, shape (Z,). [kg/s]"""
+    minimum_flow: Array
+    """Least share of it, shape (U,)."""
+    unit_flow: Array
+    """Design flow of each unit's fan, shape (U,). [kg/s]"""
+    outdoor_air: Array
+    """Design minimum outdoor air, shape (U,). [kg/s]"""
+    fan_w: Array
+    fan_idle: Array
+    fan_exponent: Array
+    cools: NDArray[np.bool_]
+    cooling_w: Array
+    eir: Array
+    """Electric power per cooling at rating conditions, shape (U,)."""
+    eir_outdoor: Array
+    eir_wet_bulb: Array
+    cycling_loss: Array
+    bypass: Array
+    heat_kind: Indices
+    heating_w: Array
+    efficiency: Array
+    heat_pump_cop: Array
+    reheat_kind: Indices
+    reheat_w: Array
+    """Shape (Z,). [W]"""
+    night_tolerance: Array
+
+
+def plant(site: Site, parameters: Parameters) -> Plant:
+    """Numbers of all units of a site."""
+    units = site.air_handlers
+    index = site.zone_index()
+    flow = np.array([_design_flow(zone.id, zone.floor_area_m2, parameters) for zone in site.zones])
+    members = [[index[zone] for zone in unit.zones] for unit in units]
+    total = np.array([float(flow[rows].sum()) for rows in members])
+    for unit, rows, stated in zip(units, members, total, strict=True):
+        if unit.design_flow_kg_s is not None and stated > 0 and f"{unit.zones[0]}/design_flow" not in parameters.values:
+            flow[rows] *= unit.design_flow_kg_s / stated
+    total = np.array([float(flow[rows].sum()) for rows in members])
+    people = [sum(site.zones[row].design_people for row in rows) for rows in members]
+
+    def of(name: str) -> Array:
+        return np.array([parameters.of(name, unit.id) for unit in units])
+
+    unit_flow = total * np.where([unit.system in CONSTANT_VOLUME for unit in units], 1.0, of("fan_margin"))
+    reheat = np.zeros(len(site.zones))
+    for u, rows in enumerate(members):
+        reheat[rows] = of("reheat_w_kg_s")[u] * flow[rows]
+    return Plant(
+        system=np.array([_SYSTEM_CODE[unit.system] for unit in units], dtype=np.int64),
+        design_flow=flow,
+        minimum_flow=of("minimum_flow"),
+        unit_flow=np.maximum(unit_flow, 1e-6),
+        outdoor_air=of("outdoor_air") * np.array(people) * _OUTDOOR_AIR_GUESS_M3_S * AIR_DENSITY_KG_M3,
+        fan_w=of("fan_w_kg_s") * unit_flow,
+        fan_idle=of("fan_idle"),
+        fan_exponent=of("fan_exponent"),
+        cools=np.array([unit.cooling is not CoolingKind.NONE for unit in units], dtype=np.bool_),
+        cooling_w=_capacity([unit.cooling_capacity_w for unit in units], of("cooling_w_kg_s") * total),
+        eir=1.0 / of("cop"),
+        eir_outdoor=of("cop_outdoor"),
+        eir_wet_bulb=of("cop_wet_bulb"),
+        cycling_loss=of("cycling_loss"),
+        bypass=of("bypass"),
+        heat_kind=np.array([_HEAT_CODE[unit.heating] for unit in units], dtype=np.int64),
+        heating_w=_capacity([unit.heating_capacity_w for unit in units], of("heating_w_kg_s") * total),
+        efficiency=of("heating_efficiency"),
+        heat_pump_cop=of("heat_pump_cop"),
+        reheat_kind=np.array([_reheat_code(unit) for unit in units], dtype=np.int64),
+        reheat_w=reheat,
+        night_tolerance=of("night_tolerance"),
+    )
+
+
+def _design_flow(zone: str, floor_m2: float, parameters: Parameters) -> float:
+    return parameters.of("design_flow", zone) * floor_m2 * _FLOW_GUESS_M3_S_M2 * AIR_DENSITY_KG_M3
+
+
+def _capacity(stated: list[float | None], fitted: Array) -> Array:
+    return np.array([own if own is not None else fit for own, fit in zip(stated, fitted, strict=True)])
+
+
+def _reheat_code(unit: AirHandler) -> int:
+    return _HEAT_CODE[unit.reheat] if unit.system is SystemType.VAV_REHEAT else NO_HEAT
+
+
+@compiled
+def fan_power_w(plant: Plant, u: int, flow: float) -> float:  # pragma: no cover
+    """Electric power of a unit's fan at a flow. [W]"""
+    if flow <= 0.0:
+        return 0.0
+    part = min(flow / plant.unit_flow[u], 1.5)
+    return float(plant.fan_w[u] * (plant.fan_idle[u] + (1.0 - plant.fan_idle[u]) * part ** plant.fan_exponent[u]))
+
+
+@compiled
+def capacity_w(plant: Plant, u: int, outdoor_c: float, wet_bulb: float) -> float:  # pragma: no cover
+    """Cooling that a unit can give; falls 0.8 % per K outdoors, rises 2 % per K of wet bulb (usual DX curves). [W]"""
+    return float(plant.cooling_w[u] * max(0.3, 1.0 - 0.008 * (outdoor_c - 35.0) + 0.02 * (wet_bulb - 19.4)))
+
+
+@compiled
+def cooling_power_w(
+    plant: Plant, u: int, heat_w: float, full_w: float, outdoor_c: float, wet_bulb: float
+) -> float:  # pragma: no cover
+    """Electric power that moves ``heat_w`` out of the air. [W]"""
+    if heat_w <= 0.0:
+        return 0.0
+    lift = 1.0 + plant.eir_outdoor[u] * (outdoor_c - 35.0) - plant.eir_wet_bulb[u] * (wet_bulb - 19.4)
+    load = min(heat_w / max(full_w, 1.0), 1.0)
+    return float(heat_w * plant.eir[u] * max(lift, 0.2) / (1.0 - plant.cycling_loss[u] * (1.0 - load)))
+
+
+@compiled
+def leaving_ratio(plant: Plant, u: int, in_c: float, in_ratio: float, out_c: float) -> float:  # pragma: no cover
+    """Humidity ratio behind a cooling coil with a bypass factor, from temperatures before and behind. [kg/kg]"""
+    through = 1.0 - plant.bypass[u]
+    coil_c = (out_c - plant.bypass[u] * in_c) / through
+    coil_ratio = saturation_ratio(max(coil_c, -5.0))
+    return float(in_ratio - through * max(in_ratio - coil_ratio, 0.0))
+
+
+@compiled
+def coil_heat_w(flow: float, fall_k: float, dried: float) -> float:  # pragma: no cover
+    """Heat taken by a coil from an air flow that falls in temperature and humidity ratio. [W]"""
+    return flow * (CP * fall_k + WATER_LATENT_HEAT_J_KG * dried)
+
+
+@compiled
+def add_heating(
+    plant: Plant, u: int, kind: int, heat_w: float, outdoor_c: float, power: Array
+) -> None:  # pragma: no cover
+    """Book the fuel or electricity for heat given to the air."""
+    if kind == BY_GAS:
+        power[HEATING_GAS] += heat_w / plant.efficiency[u]
+    elif kind == BY_RESISTANCE:
+        power[HEATING_ELECTRIC] += heat_w
+    elif kind == BY_HEAT_PUMP:
+        cop = plant.heat_pump_cop[u] * (1.0 + 0.025 * (outdoor_c - 8.0))
+        power[HEATING_ELECTRIC] += heat_w / max(cop, 1.0)
+
+
+__all__ = ["Plant", "plant", "wet_bulb_c"]

@@ -15,4 +15,5 @@ def compiled(function: F) -> F:
 
     Arrays in named tuples would otherwise be counted in and out at every call, which costs more than the physics.
     """
-    return cast(F, njit(cache=True, error_model="numpy", _nrt=False)(function))
+    options: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
+    return cast(F, njit(**options)(function))

@@ -168,25 +168,27 @@ def _wall_share(zone: Zone, parameters: Parameters) -> Array:
 def _exact(laplacian: Array, capacity: Array, boundary: Array, step_s: float) -> tuple[Array, Array, Array, Array]:
     """End and mean temperatures from begin temperatures and constant heat inputs.
 
-    Source: block exponential of [[A, B, 0], [0, 0, I], [0, 0, 0]] (Van Loan, IEEE Trans. Autom. Control 23 (1978) 395).
+    Closed form of C dT/dt = −K T + q by the eigenvalues of C^-½ K C^-½, which is symmetric.
     """
-    from scipy.linalg import expm
+    root = 1.0 / np.sqrt(capacity)
+    stiffness = laplacian + boundary[:, :, None] * np.eye(NODES)
+    rates, modes = np.linalg.eigh(stiffness * root[:, :, None] * root[:, None, :])
+    x = np.maximum(rates, 1e-12) * step_s
+    decay = np.exp(-x)
+    rise = -np.expm1(-x) / x
+    late = np.where(x > 1e-4, (x + np.expm1(-x)) / np.maximum(x, 1e-4) ** 2, 0.5 - x / 6.0)
+    into, out = root[:, :, None] * modes, modes.transpose(0, 2, 1)
+    from_temps, from_heat = out / root[:, None, :], out * root[:, None, :]
 
-    zones = len(capacity)
-    block = np.zeros((zones, 3 * NODES, 3 * NODES))
-    block[:, :NODES, :NODES] = -(laplacian + boundary[:, :, None] * np.eye(NODES)) / capacity[:, :, None]
-    block[:, :NODES, NODES : 2 * NODES] = np.eye(NODES) / capacity[:, :, None]
-    keep_gain = expm(block[:, : 2 * NODES, : 2 * NODES] * step_s)
-    rates = block[:, :NODES, :NODES]
-    keep, gain = keep_gain[:, :NODES, :NODES], keep_gain[:, :NODES, NODES:]
-    integral = np.zeros((zones, 3 * NODES, 3 * NODES))
-    integral[:, :NODES, :NODES] = rates
-    integral[:, :NODES, NODES : 2 * NODES] = np.eye(NODES)
-    integral[:, NODES : 2 * NODES, 2 * NODES :] = np.eye(NODES)
-    powers = expm(integral * step_s)
-    mean_keep = powers[:, :NODES, NODES : 2 * NODES] / step_s
-    mean_gain = powers[:, :NODES, 2 * NODES :] / step_s / capacity[:, None, :]
-    return tuple(np.ascontiguousarray(matrix) for matrix in (keep, gain, mean_keep, mean_gain))  # type: ignore[return-value]
+    def joined(of_mode: Array, right: Array) -> Array:
+        return np.ascontiguousarray((into * of_mode[:, None, :]) @ right)
+
+    return (
+        joined(decay, from_temps),
+        joined(rise * step_s, from_heat),
+        joined(rise, from_temps),
+        joined(late * step_s, from_heat),
+    )
 
 
 def _pairs(site: Site, parameters: Parameters) -> tuple[Indices, Array]:

@@ -1,0 +1,136 @@
+"""A run of the twin: SimPy schedules what is discrete, the building advances lazily in between."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.building.model import BuildingModel, Sun
+from twin.building.parameters import Parameters
+from twin.building.program import Program, compile_program
+from twin.compute import ComputeModel
+from twin.drivers import Drivers
+from twin.policy import Policy
+from twin.result import RunResult
+from twin.site import Site
+from twin.units import SECONDS_PER_DAY
+
+if TYPE_CHECKING:
+    import simpy
+
+Array = NDArray[np.float64]
+SETTLE_DAYS = 7
+
+
+class Simulation:
+    """The processes of one run and what they share."""
+
+    def __init__(self, site: Site, drivers: Drivers, program: Program, building: BuildingModel) -> None:
+        self.site, self.drivers, self.program, self.building = site, drivers, program, building
+        self.it_power_w = np.zeros(drivers.steps)
+        self.compute: ComputeModel | None = None
+        zones = site.zone_index()
+        self._host_zone = [zones.get(host.zone or "", -1) for host in site.hosts]
+
+    def operate(self, env: simpy.Environment) -> Generator[Any, Any, None]:
+        """Events of the operating hours: the building is brought up to date whenever a unit's schedule switches."""
+        step_s = self.drivers.step_s
+        for step in switches(self.program):
+            yield env.timeout(step * step_s - env.now)
+            self.building.advance(int(step))
+
+    def serve(self, env: simpy.Environment, model: ComputeModel, seed_rows: Array) -> Generator[Any, Any, None]:
+        """Events of the hosts: demand changes, and their power becomes heat of the zone that they stand in."""
+        step_s, fine_s = self.drivers.step_s, self.drivers.vm_step_s
+        share = fine_s / step_s
+        for row in seed_rows:
+            i = int(env.now // step_s)
+            if i >= self.drivers.steps:
+                return
+            power = model.step(row).host_power_w
+            self.it_power_w[i] += float(power.sum()) * share
+            for host, zone in enumerate(self._host_zone):
+                if zone >= 0:
+                    self.building.other_w[i, zone] += power[host] * share
+            yield env.timeout(fine_s)
+            self.building.advance(int(env.now // step_s))
+
+
+def switches(program: Program) -> NDArray[np.int64]:
+    """Steps at which the schedule of any unit switches, in order."""
+    changed = np.any(np.diff(program.arrays.scheduled.astype(np.int8), axis=0) != 0, axis=1)
+    return np.flatnonzero(changed).astype(np.int64) + 1
+
+
+def simulate(
+    site: Site,
+    parameters: Parameters,
+    drivers: Drivers,
+    policy: Policy,
+    *,
+    seed: int = 0,
+    sun: Sun | None = None,
+) -> RunResult:
+    """Run building and hosts under drivers and a policy.
+
+    Args:
+        site: the building.
+        parameters: of building and plant, as calibrated.
+        drivers: weather, people, loads and demand on the grid of the run.
+        policy: already merged over the site's operation.
+        seed: of the random choices of the compute policies.
+        sun: irradiance of these drivers, when many runs share them.
+    """
+    import simpy
+
+    program = compile_program(site, policy, drivers.start, drivers.steps, drivers.step_s)
+    building = BuildingModel(site, parameters, drivers, program, sun=sun)
+    simulation = Simulation(site, drivers, program, building)
+    compute, demand = _compute(site, drivers, policy, seed)
+    if compute is None:
+        simulation.it_power_w += _recorded_it(drivers, building)
+    building.settle(int(SETTLE_DAYS * SECONDS_PER_DAY / drivers.step_s))
+    env = simpy.Environment()
+    env.process(simulation.operate(env))
+    if compute is not None and demand is not None:
+        env.process(simulation.serve(env, compute, demand))
+    env.run(until=drivers.steps * drivers.step_s)
+    building.advance(drivers.steps)
+    return RunResult(
+        start=drivers.start,
+        step_s=drivers.step_s,
+        people=drivers.people,
+        building=building.result(drivers),
+        compute=None if compute is None else compute.result(),
+        it_power_w=simulation.it_power_w,
+        electricity_price_kwh=drivers.electricity_price_kwh,
+        carbon_kg_kwh=drivers.carbon_kg_kwh,
+        findings=_findings(site, policy),
+    )
+
+
+def _compute(site: Site, drivers: Drivers, policy: Policy, seed: int) -> tuple[ComputeModel | None, Array | None]:
+    if not site.hosts or drivers.vm_utilization is None:
+        return None, None
+    model = ComputeModel(site.hosts, site.host_types, site.vms, policy, seed=seed, step_s=drivers.vm_step_s)
+    return model, drivers.vm_utilization
+
+
+def _recorded_it(drivers: Drivers, building: BuildingModel) -> Array:
+    """Recorded power of hosts where none are simulated; its heat goes to their zones. [W]"""
+    if drivers.host_power_w is None:
+        return np.zeros(drivers.steps)
+    power = np.nan_to_num(drivers.host_power_w)
+    building.other_w[:] += power
+    return np.asarray(power.sum(axis=1))
+
+
+def _findings(site: Site, policy: Policy) -> tuple[str, ...]:
+    if policy.economizer == "differential_dry_bulb":
+        without = [unit.id for unit in site.air_handlers if not unit.economizer]
+        if without:
+            return (f"economizer: {', '.join(without)} has none installed; the policy changes nothing there",)
+    return ()

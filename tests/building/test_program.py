@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_site import two_zone_site
 
@@ -78,7 +78,9 @@ policies = st.builds(
     zone_cooling_setpoint_c=st.dictionaries(st.sampled_from(["core", "south"]), setpoints),
     operating_hours=st.builds(
         OperatingHours,
-        windows=st.dictionaries(st.sampled_from([*WORKDAYS, "holidays"]), st.tuples(hour, hour) | st.none()),
+        windows=st.dictionaries(
+            st.sampled_from([*WORKDAYS, "holidays"]), st.tuples(st.floats(0, 11), st.floats(12, 24)) | st.none()
+        ),
         called_by_occupancy=st.none() | st.integers(1, 50),
     ),
     optimal_start=st.just("off") | st.builds(OptimalStart, latest_h=hour, warm_up_k_per_h=st.floats(0.5, 8)),
@@ -95,6 +97,7 @@ policies = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(policy=policies)
 def test_points_become_a_policy_with_the_same_points(policy: Policy) -> None:
     points = program_points(SITE, policy)

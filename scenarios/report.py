@@ -9,26 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from scenarios.expand import Scenario, Tree
+from twin.html_page import chart, heading, page, paragraph
 from twin.kpi import KPIS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-_STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:1180px;padding:0 1rem;color:#1b2733}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:.3rem .55rem;border-bottom:1px solid #d8dee4;text-align:right;vertical-align:top}
-th:first-child,td:first-child{text-align:left}small{color:#5b6875}pre{white-space:pre-wrap}
-.warn{background:#fff4d6;padding:.6rem .9rem;border-left:4px solid #d99a00}
-"""
 _END_USES = (("fan_kwh", "fans"), ("cooling_kwh", "cooling"), ("heating_kwh", "heating"), ("it_kwh", "IT"))
 _MAIN = ("hvac_kwh", "gas_kwh", "electricity_kwh", "peak_kw", "cost", "co2_kg", "occupied_discomfort_kh")
 
 
 def report_html(summary: Mapping[str, object], folder: Path, scenarios: Sequence[Scenario]) -> str:
     """The report as HTML; Plotly is inside, nothing is fetched."""
-    from plotly.offline import get_plotlyjs
-
     entries = _entries(summary)
     figures = [
         ("Change of HVAC electricity against the baseline", deltas_figure(entries, "hvac_kwh")),
@@ -38,21 +30,17 @@ def report_html(summary: Mapping[str, object], folder: Path, scenarios: Sequence
     if scenarios:
         figures.append(("Power through the period", power_figure(folder, scenarios)))
     parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-        f"<title>{escape(str(summary['id']))}</title><style>{_STYLE}</style>",
-        f"<script>{get_plotlyjs()}</script></head><body>",
-        f"<h1>Scenarios of {escape(str(summary['site']))}</h1>",
         _model_note(summary),
-        "<p>Median and 80 % interval of paired runs. A delta is scenario − baseline: negative energy is a saving.</p>",
+        paragraph(
+            "Median and 80 % interval of paired runs. A delta is scenario − baseline: negative energy is a saving."
+        ),
         kpi_table(entries),
     ]
     for index, (title, figure) in enumerate(figures):
-        parts.append(f"<h2>{escape(title)}</h2>")
-        parts.append(figure.to_html(full_html=False, include_plotlyjs=False, div_id=f"figure-{index}"))
-    parts.append("<h2>Policies</h2>")
+        parts += [heading(title), chart(f"figure-{index}", figure)]
+    parts.append(heading("Policies"))
     parts.extend(_policy_note(entry) for entry in entries)
-    parts.append("</body></html>\n")
-    return "\n".join(parts)
+    return page(f"Scenarios of {summary['site']}", parts)
 
 
 def _entries(summary: Mapping[str, object]) -> list[Tree]:
@@ -64,7 +52,7 @@ def _model_note(summary: Mapping[str, object]) -> str:
     text = f"<p><small>batch {escape(str(summary['id']))}, model {escape(str(model.get('model_id', '')))}</small></p>"
     if model.get("accepted") is False:
         reasons = "; ".join(str(reason) for reason in cast("list[object]", model.get("reasons") or []))
-        text += f"<p class='warn'>This model was not accepted by calibration: {escape(reasons)}</p>"
+        text += paragraph(f"This model was not accepted by calibration: {reasons}", "warn")
     return text
 
 

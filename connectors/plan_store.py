@@ -389,6 +389,11 @@ class PlanStore:
             seq, digest = self.ledger.head()
             self._checkpoints.add(seq, digest, self._clock.now())
 
+    def checkpoint(self) -> int:
+        """Signs where the log stands now; the row."""
+        self._checkpoint()
+        return self.ledger.head()[0]
+
     def verify(self) -> list[Finding]:
         """Findings of a full proof of log and records (without the checkpoints outside)."""
         return self.ledger.verify()

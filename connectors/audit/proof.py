@@ -40,13 +40,17 @@ def _chain(connection: sqlite3.Connection) -> Iterator[tuple[int, dict[str, str]
             findings.append(Finding(row=name, sentence="its content does not match its digest"))
         elif fields[5] != previous:
             findings.append(Finding(row=name, sentence="it does not follow the row before it"))
-        yield seq, _rows(fields[4]) if not findings else {}, findings
+        yield seq, _rows(fields[4]), findings
         expected_seq, previous = seq + 1, digest
 
 
 def _rows(payload: str) -> dict[str, str]:
-    rows: dict[str, str] = json.loads(payload).get("rows", {})
-    return rows
+    """Digests of records that a row names; of a broken row too, so that the rows it wrote are not reported as well."""
+    try:
+        rows = json.loads(payload).get("rows", {})
+    except (ValueError, AttributeError):
+        return {}
+    return {str(key): str(value) for key, value in rows.items()} if isinstance(rows, dict) else {}
 
 
 def prove(connection: sqlite3.Connection) -> list[Finding]:

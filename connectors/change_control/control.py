@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -18,7 +18,7 @@ from twin.errors import OutsideWorldError, RefusedError, StoppedError
 from twin.guardrails import Sight, sight
 from twin.judge import Verdict, judge_guard, worst
 from twin.plan import PlanState
-from twin.plan_records import Change, PlanRecord
+from twin.plan_records import Change, Finding, PlanRecord
 from twin.ports import Clock, Connector
 
 _S = PlanState
@@ -45,6 +45,7 @@ class ChangeControl:
         settings: PushSettings | None = None,
         *,
         holder: str | None = None,
+        proof: Callable[[], Sequence[Finding]] | None = None,
     ) -> None:
         self._store = store
         self._connectors = connectors
@@ -53,6 +54,7 @@ class ChangeControl:
         self._lock = lock
         self._settings = settings or PushSettings()
         self._holder = holder or process_name()
+        self._proof = proof or store.verify
 
     # ---- forward -----------------------------------------------------------------------------------------------
 
@@ -67,6 +69,7 @@ class ChangeControl:
         if record.consumed and record.state in _STARTED:
             return record
         self._require_state(record, _S.APPROVED, "be pushed")
+        self._require_sound_log()
         with self._leased() as lease:
             self._recover(lease)
             self._require_free_site(plan_id)
@@ -97,6 +100,7 @@ class ChangeControl:
     def resume(self, plan_id: str, actor: str) -> PlanRecord:
         """Goes on with a paused plan after all push checks pass again."""
         self._require_state(self._store.record(plan_id), _S.PAUSED, "be resumed")
+        self._require_sound_log()
         with self._leased() as lease:
             self._recover(lease)
             session = self._session(lease, plan_id, actor)
@@ -106,6 +110,13 @@ class ChangeControl:
             deadline = self._clock.now() + timedelta(seconds=session.plan.deadlines.pushing_s)
             session.commit("resumed", state=_S.PUSHING, reason=f"resumed by {actor}", deadline=deadline)
             return Pusher(session).run()
+
+    def _require_sound_log(self) -> None:
+        findings = self._proof()
+        if findings:
+            said = "; ".join(f"{finding.row}: {finding.sentence}" for finding in findings[:3])
+            message = f"the audit log does not hold, so nothing is pushed: {said}"
+            raise RefusedError(message)
 
     def _require_plan(self, session: Session) -> None:
         now = self._clock.now()

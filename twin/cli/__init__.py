@@ -23,6 +23,7 @@ from twin.cli import (
     runs,
     site,
     telemetry,
+    users,
 )
 from twin.cli.output import fail, say, wants_json
 from twin.errors import UnderstudyError
@@ -48,7 +49,7 @@ def root(
         raise typer.Exit
 
 
-for area in (demo, site, telemetry, models, forecasts, runs, plans, audit, connectors, building, dashboard):
+for area in (demo, site, telemetry, models, forecasts, runs, plans, users, audit, connectors, building, dashboard):
     area.register(app)
 
 

@@ -1,0 +1,132 @@
+"""All that plan commands need of a workspace, put together: store, people, rules, connectors, change control."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from twin.cli.output import require_workspace
+from twin.errors import RefusedError
+from twin.ports import Clock, Connector
+from twin.site import Site
+
+if TYPE_CHECKING:
+    from connectors.change_control import ChangeControl, PushSettings
+    from connectors.governance import Approvals, Identity, PolicyFolder, Principal
+    from connectors.plan_store import PlanStore, StoreFolder
+
+AsOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        envvar="UNDERSTUDY_USER",
+        help="Who you are; the password comes from UNDERSTUDY_PASSWORD or a prompt (or a token from UNDERSTUDY_TOKEN).",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlRoom:
+    """A workspace from which plans are decided and pushed."""
+
+    folder: StoreFolder
+    store: PlanStore
+    identity: Identity
+    approvals: Approvals
+    policies: PolicyFolder
+    control: ChangeControl
+    connectors: Mapping[str, Connector]
+    clock: Clock
+    site: Site
+
+
+def works_at(site: Site) -> Callable[[datetime], bool]:
+    """Whether a moment lies in the business hours of a site: working days, 8 to 18 h local time."""
+
+    def is_open(moment: datetime) -> bool:
+        local = moment.astimezone(site.time_zone)
+        return local.weekday() < 5 and local.date() not in site.holidays and 8 <= local.hour < 18
+
+    return is_open
+
+
+def open_control_room(
+    workspace: Path,
+    *,
+    clock: Clock | None = None,
+    connectors: Mapping[str, Connector] | None = None,
+    settings: PushSettings | None = None,
+) -> ControlRoom:
+    """The control room of a workspace; a demo passes its own clock and embedded systems.
+
+    Raises:
+        BadInputError: no workspace, or a faulty site file.
+        RefusedError: the plan store is not the one that belongs here.
+    """
+    from connectors.change_control import ChangeControl, FileLock, SystemClock
+    from connectors.governance import Approvals, GovernedGate, Identity, PolicyFolder, write_defaults
+    from connectors.plan_store import StoreFolder
+    from connectors.settings import load_site
+    from twin.cli.worlds import build_connectors
+
+    site_file = load_site(require_workspace(workspace) / "site.yaml")
+    clock = clock or SystemClock()
+    folder = StoreFolder(workspace / "var" / "plans")
+    store = folder.open(site_file.site.name, clock)
+    if not (workspace / "policies").exists():
+        write_defaults(workspace / "policies")
+    policies = PolicyFolder(workspace / "policies")
+    identity = Identity(store, clock)
+    world = dict(connectors) if connectors is not None else build_connectors(site_file, clock, workspace)
+    gate = GovernedGate(store, identity, policies.bundle, business_hours=works_at(site_file.site))
+    lock = FileLock(folder.lock_file)
+    control = ChangeControl(store, world, clock, gate, lock, settings, proof=lambda: folder.verify(store))
+    return ControlRoom(
+        folder=folder,
+        store=store,
+        identity=identity,
+        approvals=Approvals(store, identity, clock),
+        policies=policies,
+        control=control,
+        connectors=world,
+        clock=clock,
+        site=site_file.site,
+    )
+
+
+def principal_of(room: ControlRoom, name: str | None) -> Principal:
+    """Who gives this command, proved by token or password.
+
+    Raises:
+        RefusedError: nobody said who they are, or the proof fails. The user of the operating system is no proof.
+    """
+    token = os.environ.get("UNDERSTUDY_TOKEN")
+    if token and name is None:
+        return room.identity.authenticate_token(token)
+    if name is None:
+        message = "say who you are with --as NAME; 'understudy user add NAME --role ROLE' makes an account"
+        raise RefusedError(message)
+    return room.identity.authenticate(name, password_for(name))
+
+
+def password_for(name: str, variable: str = "UNDERSTUDY_PASSWORD") -> str:
+    """A password from the environment, or asked for at the terminal; never from the command line.
+
+    Raises:
+        RefusedError: neither is there.
+    """
+    given = os.environ.get(variable)
+    if given:
+        return given
+    if sys.stdin.isatty():
+        return getpass.getpass(f"Password of {name}: ")
+    message = f"no password for {name}: set {variable}, or run at a terminal"
+    raise RefusedError(message)

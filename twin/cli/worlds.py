@@ -1,0 +1,59 @@
+"""Connectors by name: from the blocks of a site file to the objects that the change control drives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twin.errors import BadInputError
+from twin.ports import Clock, Connector
+
+if TYPE_CHECKING:
+    from connectors.settings import ConnectorBlock, SiteFile
+
+Build = Callable[["ConnectorBlock", "SiteFile", Clock, Path], Connector]
+
+
+def _simulated_building(block: ConnectorBlock, site: SiteFile, clock: Clock, folder: Path) -> Connector:
+    from connectors.simulated import SimulatedBuilding
+    from twin.building.program import program_points
+
+    points = {str(point): float(value) for point, value in block.options.get("points", {}).items()}
+    points = points or program_points(site.site, site.site.operation)
+    return SimulatedBuilding(block.name, points, clock, state_file=folder / f"{block.name}.json")
+
+
+def _simulated_hosts(block: ConnectorBlock, site: SiteFile, clock: Clock, folder: Path) -> Connector:
+    from connectors.simulated import SimulatedHosts
+
+    model = site.site
+    if not model.hosts:
+        message = f"connector {block.name}: the site file lists no hosts to simulate; add 'hosts' and 'vms'"
+        raise BadInputError(message)
+    state_file = folder / f"{block.name}.json"
+    return SimulatedHosts(block.name, model.hosts, model.host_types, model.vms, clock, state_file=state_file)
+
+
+KINDS: Mapping[str, Build] = {
+    "simulated_building": _simulated_building,
+    "simulated_hosts": _simulated_hosts,
+}
+"""``type`` in the site file → how it is built."""
+
+
+def build_connectors(site: SiteFile, clock: Clock, workspace: Path) -> dict[str, Connector]:
+    """All connectors of a site file.
+
+    Raises:
+        BadInputError: a type that is not known, with its place in the file.
+    """
+    folder = workspace / "var" / "simulated"
+    folder.mkdir(parents=True, exist_ok=True)
+    built: dict[str, Connector] = {}
+    for name, block in site.connectors.items():
+        if block.kind not in KINDS:
+            known = ", ".join(sorted(KINDS))
+            raise block.refusal("type", f"{block.kind!r} is no type of connector; known: {known}")
+        built[name] = KINDS[block.kind](block, site, clock, folder)
+    return built

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from peers import BacnetPeer
+from peers import BacnetPeer, rig_cluster
 
 
 @pytest.fixture
@@ -28,3 +28,12 @@ def bacnet_peers(tmp_path: Path) -> Iterator:
     yield start
     for peer in started:
         peer.stop()
+
+
+@pytest.fixture(scope="session")
+def rig() -> Iterator:
+    """Three libvirt hosts with two guests; what a crashed run left is used again or removed."""
+    pytest.importorskip("libvirt")
+    cluster = rig_cluster().up(hosts=3, guests=3, mem=96)
+    yield cluster
+    cluster.down()

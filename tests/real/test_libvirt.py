@@ -1,0 +1,385 @@
+"""The libvirt connector against real hosts: libvirtd and QEMU in namespaces, real live migration, real faults."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from peers import wait_until
+
+pytest.importorskip("libvirt")
+
+from connectors.conformance import CHECKS, Trial
+from connectors.libvirt_hosts.connector import LibvirtConnector
+from connectors.libvirt_hosts.moving import Outcome
+from connectors.libvirt_hosts.settings import LibvirtHost, LibvirtSettings, MoveRules, StubbornGuest
+from twin.errors import OutsideWorldError, RefusedError
+from twin.plan import Action, ActionKind, CheckVerdict, Quality
+
+pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+def settings(rig, transport: str = "tcp", **rules: object) -> LibvirtSettings:
+    base = MoveRules(
+        shortest_deadline_s=12.0, verify_s=20.0, shared_paths=[str(rig.dir / "shared")], moves_per_host=1,
+        memory_margin_bytes=16e6,
+    )  # fmt: skip
+    return LibvirtSettings(
+        hosts={host: LibvirtHost(uri=rig.uri(host, transport), migrate_uri=rig.uri(host, "tcp")) for host in rig.hosts},
+        rules=replace(base, **rules),
+        guests=["g1", "g2"],
+        timeout_s=4.0,
+        keepalive_s=2,
+        keepalive_count=3,
+        shutdown_s=8.0,
+    )
+
+
+@pytest.fixture
+def connector(rig) -> Iterator[LibvirtConnector]:
+    made = LibvirtConnector("cloud", settings(rig))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fresh(rig) -> Iterator:
+    """The rig with hosts on, network healed, guests booted at home; faults are healed afterwards."""
+    rig.reset()
+    yield rig
+    for host in rig.hosts:
+        with contextlib.suppress(RuntimeError):
+            if pid := rig.libvirtd_pid(host):
+                subprocess.run(["kill", "-CONT", str(pid)], check=False)
+
+
+def to_host(host: str, guest: str = "g1") -> Action:
+    return Action(
+        id=f"move {guest} {host}", kind=ActionKind.LIVE_MIGRATE, connector="cloud", point=f"vm/{guest}/host",
+        value=host, expected=None,
+    )  # fmt: skip
+
+
+def action(kind: ActionKind, field: str, value: object, guest: str = "g1") -> Action:
+    return Action(
+        id=f"{kind} {guest}", kind=kind, connector="cloud", point=f"vm/{guest}/{field}", value=value, expected=None
+    )
+
+
+def slow_down(rig, dirty: int = 50) -> None:
+    """A move of g1 from h1 now takes five seconds or more; with dirty pages enough it never ends."""
+    rig.rate("h1", 100)
+    rig.control("g1", dirty=dirty, window=64)
+    time.sleep(2.2)
+
+
+def unbroken(rig, guest: str = "g1") -> None:
+    """The guest goes on, and its own clock lost and repeated nothing."""
+    before = len(rig.ticks(guest))
+    wait_until(lambda: len(rig.ticks(guest)) > before, 8.0, f"{guest} to go on")
+    ticks = rig.ticks(guest)
+    assert ticks == list(range(1, len(ticks) + 1))
+
+
+class Background(threading.Thread):
+    """An action applied in the background."""
+
+    def __init__(self, connector: LibvirtConnector, wanted: Action) -> None:
+        super().__init__(daemon=True)
+        self.connector, self.wanted = connector, wanted
+        self.error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.connector.apply(self.wanted)
+        except (OutsideWorldError, RefusedError) as error:
+            self.error = error
+
+    def end(self, limit_s: float = 60.0) -> Exception | None:
+        self.join(limit_s)
+        assert not self.is_alive(), "the action did not end in time"
+        return self.error
+
+
+def moving(rig, guest: str = "g1") -> None:
+    wait_until(lambda: len(rig.where(guest)) == 2, 8.0, "both halves")
+    time.sleep(0.7)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_libvirt_connector_keeps_the_contract(check, rig, connector) -> None:
+    if rig.where("g1") != ["h1"] or rig.where("g2") != ["h2"]:
+        rig.reset()
+    nobody = settings(rig)
+    nobody = replace(nobody, hosts={"h1": LibvirtHost(uri=f"qemu+tcp://{rig.subnet}.99/system")}, timeout_s=2.0)
+
+    def somebody() -> str:
+        rig.virsh("h2", "migrate", "--live", "--p2p", "--persistent", "--undefinesource", "g1", rig.uri("h3", "tcp"))
+        return "h3"
+
+    check(
+        Trial(
+            connector=connector,
+            readable=["vm/g1/host", "vm/g2/cpu_time_s", "host/h3/free_bytes"],
+            unreadable="vm/nobody/host",
+            action=to_host("h2"),
+            forbidden=[to_host("h9"), to_host("h1", "g3"), to_host("h1", "nobody")],
+            unreachable=LibvirtConnector("nobody", nobody),
+            timeout_s=5.0,
+            settle_s=1.0,
+            overwrite=somebody,
+        )
+    )
+
+
+def test_a_guest_moves_and_its_clock_is_unbroken(fresh, connector) -> None:
+    receipt = connector.apply(to_host("h3"))
+    assert fresh.where("g1") == ["h3"]
+    assert (receipt.prior, receipt.value) == ("h1", "h3")
+    unbroken(fresh)
+
+
+def test_a_guest_seen_on_both_hosts_is_counted_once_where_it_runs(fresh, connector) -> None:
+    slow_down(fresh)
+    work = Background(connector, to_host("h2"))
+    moving(fresh)
+    picture = connector.look()
+    assert [guest.host for guest in picture.guests.values() if guest.name == "g1"] == ["h1"]
+    assert sum(guest.name == "g1" for view in picture.views.values() for guest in view.guests) == 2
+    assert work.end() is None
+
+
+def test_a_move_that_does_not_converge_is_aborted_at_its_deadline_and_verified(fresh) -> None:
+    connector = LibvirtConnector("cloud", settings(fresh, shortest_deadline_s=6.0))
+    slow_down(fresh, dirty=900)
+    with pytest.raises(OutsideWorldError, match="stayed"):
+        connector.apply(to_host("h2"))
+    assert fresh.where("g1") == ["h1"]
+    unbroken(fresh)
+
+
+def test_auto_converge_moves_what_would_not_converge_where_the_owner_allows_it(fresh) -> None:
+    connector = LibvirtConnector("cloud", settings(fresh, shortest_deadline_s=4.0, auto_converge=True))
+    slow_down(fresh, dirty=500)
+    with contextlib.suppress(OutsideWorldError):  # whether throttling wins in time depends on this machine
+        connector.apply(to_host("h2"))
+    assert len(fresh.where("g1")) == 1
+    unbroken(fresh)
+
+
+def test_a_duplicate_during_the_move_adopts_it_and_one_after_it_is_done(fresh) -> None:
+    first, second = (LibvirtConnector(name, settings(fresh)) for name in ("first", "second"))
+    slow_down(fresh)
+    work = Background(first, to_host("h2"))
+    moving(fresh)
+    second.apply(to_host("h2"))
+    assert work.end() is None
+    assert fresh.where("g1") == ["h2"]
+    assert second.check(to_host("h2")).verdict is CheckVerdict.ALREADY_DONE
+    second.apply(to_host("h2"))
+    unbroken(fresh)
+
+
+def test_a_second_move_to_another_host_is_a_conflict(fresh) -> None:
+    first, second = (LibvirtConnector(name, settings(fresh)) for name in ("first", "second"))
+    slow_down(fresh)
+    work = Background(first, to_host("h2"))
+    moving(fresh)
+    with pytest.raises(RefusedError, match="another job runs"):
+        second.apply(to_host("h3"))
+    assert work.end() is None
+    assert fresh.where("g1") == ["h2"]
+
+
+def test_a_killed_pusher_leaves_the_job_going_and_the_next_adopts_it(fresh, tmp_path: Path) -> None:
+    slow_down(fresh)
+    program = tmp_path / "push.py"
+    program.write_text(
+        "import sys; sys.path[:0] = sys.argv[1:3]\n"
+        "from test_libvirt import *\nfrom peers import rig_cluster\n"
+        "LibvirtConnector('cloud', settings(rig_cluster())).apply(to_host('h2'))\n"
+    )
+    root = Path(__file__).parents[2]
+    pusher = subprocess.Popen([sys.executable, program, root, root / "tests" / "real"])
+    moving(fresh)
+    pusher.send_signal(signal.SIGKILL)
+    pusher.wait()
+    connector = LibvirtConnector("cloud", settings(fresh))
+    move = connector.move(connector.look().named("g1"), "h2")
+    assert (move.outcome, move.adopted) == (Outcome.ARRIVED, True)
+    assert fresh.where("g1") == ["h2"]
+    unbroken(fresh)
+
+
+@pytest.mark.parametrize("victim", ["h1", "h2"], ids=["source", "target"])
+def test_a_killed_daemon_ends_in_a_state_that_both_hosts_show(fresh, connector, victim: str) -> None:
+    slow_down(fresh)
+    work = Background(connector, to_host("h2"))
+    moving(fresh)
+    fresh.daemon_kill(victim)
+    time.sleep(2.0)
+    fresh.daemon_start(victim)
+    error = work.end()
+    expected = ["h2"] if error is None else ["h1"]
+    assert fresh.where("g1") == expected, error
+    unbroken(fresh)
+
+
+def test_a_power_cut_of_the_target_leaves_the_guest_at_its_source(fresh, connector) -> None:
+    slow_down(fresh)
+    work = Background(connector, to_host("h2"))
+    moving(fresh)
+    fresh.power_off("h2")
+    time.sleep(3.0)
+    fresh.power_on("h2")
+    assert "stayed" in str(work.end())
+    assert fresh.where("g1") == ["h1"]
+    unbroken(fresh)
+
+
+def test_a_target_that_stays_dark_leaves_the_outcome_unknown_not_good(fresh) -> None:
+    connector = LibvirtConnector("cloud", settings(fresh, verify_s=3.0))
+    slow_down(fresh)
+    work = Background(connector, to_host("h2"))
+    moving(fresh)
+    fresh.power_off("h2")
+    error = work.end()
+    assert "unknown" in str(error)
+    assert "h2 cannot be asked" in str(error)
+    assert fresh.where("g1") == ["h1"]
+
+
+@pytest.mark.parametrize("peer", [None, "h1", "ctl"], ids=["unplugged", "data path", "control path"])
+def test_a_network_cut_ends_in_a_state_that_both_hosts_show(fresh, connector, peer: str | None) -> None:
+    slow_down(fresh)
+    work = Background(connector, to_host("h2"))
+    moving(fresh)
+    fresh.cut("h2", peer)
+    time.sleep(9.0)
+    fresh.heal("h2")
+    error = work.end()
+    expected = ["h2"] if error is None else ["h1"]
+    assert fresh.where("g1") == expected, error
+    unbroken(fresh)
+
+
+@pytest.mark.parametrize("victim", ["h1", "h2"], ids=["source", "target"])
+def test_a_hanging_daemon_costs_its_timeout_and_no_more(fresh, connector, victim: str) -> None:
+    slow_down(fresh)
+    work = Background(connector, to_host("h2"))
+    moving(fresh)
+    subprocess.run(["kill", "-STOP", str(fresh.libvirtd_pid(victim))], check=True)
+    began = time.monotonic()
+    assert connector.read([f"host/{victim}/state"])[0].value == "silent"
+    assert time.monotonic() - began < 6.0
+    time.sleep(3.0)
+    subprocess.run(["kill", "-CONT", str(fresh.libvirtd_pid(victim))], check=True)
+    error = work.end()
+    expected = ["h2"] if error is None else ["h1"]
+    assert fresh.where("g1") == expected, error
+    unbroken(fresh)
+
+
+def test_a_target_without_memory_refuses_and_the_guest_stays(fresh, connector) -> None:
+    subprocess.run(["prlimit", "--pid", str(fresh.libvirtd_pid("h2")), "--as=150000000"], check=True)
+    with pytest.raises(OutsideWorldError, match="stayed"):
+        connector.apply(to_host("h2"))
+    assert fresh.where("g1") == ["h1"]
+    fresh.daemon_kill("h2")
+    fresh.daemon_start("h2")
+    unbroken(fresh)
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        ({"pinned": ["g1"]}, "pinned"),
+        ({"apart": [["g1", "g2"]]}, "g2 at h2 must not share"),
+        ({"shared_paths": ["/srv"]}, "outside rules.shared_paths"),
+        ({"memory_margin_bytes": 1e13}, "GiB free"),
+        ({"moves_per_host": 0}, "try later"),
+    ],
+    ids=["pinned", "apart", "disks", "memory", "cap"],
+)
+def test_a_rule_against_the_move_refuses_it_beforehand(rig, rules: dict, reason: str) -> None:
+    if rig.where("g1") != ["h1"] or rig.where("g2") != ["h2"]:
+        rig.reset()
+    verdict = LibvirtConnector("cloud", settings(rig, **rules)).check(to_host("h2"))
+    assert verdict.verdict is CheckVerdict.REFUSED
+    assert reason in verdict.reason
+
+
+def test_declared_memory_counts_what_guests_may_grow_to(rig) -> None:
+    wanted = settings(rig)
+    small = replace(wanted.hosts["h2"], memory_bytes=120e6)
+    connector = LibvirtConnector("cloud", replace(wanted, hosts={**wanted.hosts, "h2": small}))
+    if rig.where("g1") != ["h1"]:
+        rig.reset()
+    assert "GiB free" in connector.check(to_host("h2")).reason
+
+
+def test_a_shutdown_is_asked_and_waited_for_and_a_start_brings_the_guest_back(fresh, connector) -> None:
+    receipt = connector.apply(action(ActionKind.SHUT_DOWN_VM, "state", "shut_off"))
+    assert fresh.where("g1") == []
+    connector.release(receipt)
+    assert fresh.where("g1") == ["h1"]
+
+
+def test_a_stubborn_guest_is_left_running_and_reported(fresh, connector) -> None:
+    fresh.control("g1", stubborn=True)
+    time.sleep(2.5)
+    with pytest.raises(OutsideWorldError, match="still runs after 8 s"):
+        connector.apply(action(ActionKind.SHUT_DOWN_VM, "state", "shut_off"))
+    assert fresh.where("g1") == ["h1"]
+
+
+def test_a_stubborn_guest_is_saved_where_the_owner_says_so_and_continues(fresh) -> None:
+    wanted = replace(settings(fresh), stubborn=StubbornGuest.SAVE, shutdown_s=4.0)
+    connector = LibvirtConnector("cloud", wanted)
+    fresh.control("g1", stubborn=True)
+    time.sleep(2.5)
+    connector.apply(action(ActionKind.SHUT_DOWN_VM, "state", "shut_off"))
+    assert fresh.where("g1") == []
+    connector.apply(action(ActionKind.START_VM, "state", "running"))
+    unbroken(fresh)
+
+
+def test_vcpus_are_plugged_and_an_uncertain_unplug_is_read_again(fresh, connector) -> None:
+    connector.apply(action(ActionKind.RESIZE_VM, "vcpus", 3.0))
+    assert connector.read(["vm/g1/vcpus"])[0].value == 3.0
+    with contextlib.suppress(OutsideWorldError):  # emulation answers 68 and lets the CPU go late
+        connector.apply(action(ActionKind.RESIZE_VM, "vcpus", 2.0))
+    shown = connector.read(["vm/g1/vcpus"])[0].value
+    assert shown == float(fresh.virsh("h1", "vcpucount", "g1", "--live", "--current").stdout)
+
+
+def test_more_vcpus_than_the_maximum_are_refused(rig, connector) -> None:
+    assert connector.check(action(ActionKind.RESIZE_VM, "vcpus", 99.0)).verdict is CheckVerdict.REFUSED
+
+
+def test_no_guest_is_started_while_a_host_that_may_run_it_cannot_be_asked(fresh, connector) -> None:
+    connector.apply(action(ActionKind.SHUT_DOWN_VM, "state", "shut_off"))
+    fresh.power_off("h3")
+    with pytest.raises(RefusedError, match="h3 cannot be asked and may run it"):
+        connector.apply(action(ActionKind.START_VM, "state", "running"))
+    assert connector.read(["vm/g1/state"])[0].quality is Quality.BAD
+    fenced = LibvirtConnector("cloud", settings(fresh), fenced=lambda host: host == "h3")
+    fenced.apply(action(ActionKind.START_VM, "state", "running"))
+    assert fresh.where("g1") == ["h1"]
+
+
+def test_rows_of_all_hosts_and_guests_are_fetched(rig, connector) -> None:
+    connector.fetch(None, None)
+    time.sleep(0.3)
+    rows = connector.fetch(None, None).set_index("point")["value"]
+    assert rows["host/h1/free_bytes"] > 0
+    assert 0.0 <= rows["vm/g2/cpu_utilization"] <= 1.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -146,8 +147,17 @@ def test_an_action_expires_and_its_slot_is_given_back(bacnet_peer: BacnetPeer, c
     assert [finding.what for finding in connector.findings()] == ["expired and released"]
 
 
-def test_a_device_restart_loses_our_slot_and_we_notice_and_reassert(bacnet_peer: BacnetPeer, connect) -> None:
+def test_a_device_that_comes_back_gets_our_command_again_by_itself(bacnet_peer: BacnetPeer, connect) -> None:
     connector = connect(settings(bacnet_peer))
+    connector.apply(set_to(23.0))
+    bacnet_peer.stop()
+    time.sleep(1.5)
+    bacnet_peer.start()
+    wait_until(lambda: bacnet_peer.slots(1) == {"13": 23.0}, 8.0, "command again")
+
+
+def test_a_device_restart_loses_our_slot_and_we_notice_and_reassert(bacnet_peer: BacnetPeer, connect) -> None:
+    connector = connect(settings(bacnet_peer, probe_s=60.0))
     connector.apply(set_to(23.0))
     bacnet_peer.restart()
     assert bacnet_peer.slots(1) == {}

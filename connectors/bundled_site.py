@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from connectors.emulated_building import EmulatedBuilding
 from connectors.emulated_run import Days
 from connectors.energyplus_model import ModelRequest, PreparedModel, prepare_model
 from connectors.recorded_year import LIFT_ZONE, lifts_w
@@ -104,6 +106,45 @@ def met(site: Site, folder: Path, first_day: date, days: int) -> Met:
         days=Days(start=start, people=drivers["people"], lights_w=drivers["lights_w"], plugs_w=plugs, it_w=it_w),
         vm_utilization=machines[[f"{vm.id}.cpu" for vm in site.vms]].to_numpy(np.float64),
     )
+
+
+def demo_building(
+    site: Site,
+    folder: Path,
+    *,
+    name: str = "building",
+    settle_days: int = 14,
+    it_power_w: Callable[[int], float] | None = None,
+) -> EmulatedBuilding:
+    """The bundled building at the demo's present, with ``AHEAD_DAYS`` still to come.
+
+    It has run the last days of telemetry under its own program, so that its mass has forgotten its start. Two such
+    buildings meet the same weather, people, lights, plugs and VM demand, whatever is pushed into them.
+
+    Args:
+        site: the bundled site.
+        folder: of the bundled site.
+        name: of the connector.
+        settle_days: days before the present that are run first.
+        it_power_w: power of all hosts in a step, counted from ``settle_days`` before the present; None: on the days
+            ahead as over the last recorded week at the same hour. [W]
+    """
+    first = NOW - timedelta(days=settle_days)
+    world = met(site, folder, first, settle_days + AHEAD_DAYS)
+    days = world.days if it_power_w is not None else replace(world.days, it_w=_weekly(world.days.it_w))
+    model = demo_model(first, NOW + timedelta(days=AHEAD_DAYS - 1))
+    building = EmulatedBuilding(name, site, model, days, it_power_w=it_power_w)
+    building.advance_to(local_midnight(NOW))
+    return building
+
+
+def _weekly(values: Array) -> Array:
+    """Unknown values filled with those of the week before."""
+    filled, week = values.copy(), 7 * 96
+    for i in range(week, len(filled)):
+        if np.isnan(filled[i]):
+            filled[i] = filled[i - week]
+    return filled
 
 
 def _rows(folder: Path, name: str, index: pd.DatetimeIndex) -> pd.DataFrame:

@@ -108,14 +108,13 @@ def stretch(site: Site, year: RecordedYear, demand: pd.DataFrame, first: date, d
         index=part.building.index,
         columns=[f"{h}.power_w" for h in host_names] + [f"{h}.cpu" for h in host_names],
     ).join(asked)
-    building = _building(record, site, seed).join(part.building["global_horizontal_w_m2"])
+    building = _building(record, site, seed)
     return Stretch(building=building[keep], zones=_zones(record.zones)[keep], machines=machines[keep])
 
 
 def _building(record: Record, site: Site, seed: int) -> pd.DataFrame:
     units = [str(c) for c in record.building if str(c).startswith("ahu.")]
-    chosen = [c for c in WEATHER_COLUMNS if c in record.building]
-    frame = record.building[[*chosen, *METER_COLUMNS, *units]].copy()
+    frame = record.building[[*WEATHER_COLUMNS, *METER_COLUMNS, *units]].copy()
     for column in frame:
         frame[column] = frame[column].round(2 if column in WEATHER_COLUMNS else _decimals(str(column)))
     return frame.join(prices(pd.DatetimeIndex(frame.index), site, seed))

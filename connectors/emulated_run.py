@@ -62,17 +62,25 @@ class Record:
     """By reading, one column per zone."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One step of a record."""
+
+    site: Mapping[str, float]
+    zones: Mapping[str, Array]
+
+
 class Recorder:
     """Collects readings and the commands that led to them."""
 
     def __init__(self, model: PreparedModel, start: datetime) -> None:
         self._model, self._start = model, start
-        self._site: list[Mapping[str, float]] = []
-        self._zones: list[Mapping[str, Array]] = []
+        self._rows: list[Row] = []
 
     def add(self, readings: StepReadings, given: StepCommands) -> None:
-        """Keeps one step."""
+        """Keeps one step; plugs without the hosts, whose power is a column of its own."""
         row = dict(readings.site)
+        row["global_horizontal_w_m2"] = global_horizontal_w_m2(readings.site)
         row["it_w"] = given.it_w
         row["plugs_w"] -= given.it_w
         for i, unit in enumerate(self._model.units):
@@ -86,19 +94,28 @@ class Recorder:
             plugs[self._model.it_zone_index] -= given.it_w
             zones["plugs_w"] = plugs
         zones["heating_setpoint_c"], zones["cooling_setpoint_c"] = given.heating_setpoint_c, given.cooling_setpoint_c
-        self._site.append(row)
-        self._zones.append(zones)
+        self._rows.append(Row(site=row, zones=zones))
+
+    def latest(self) -> Row:
+        """The last step."""
+        return self._rows[-1]
 
     def record(self) -> Record:
         """All steps so far."""
-        index = pd.date_range(self._start, periods=len(self._site), freq=pd.Timedelta(seconds=STEP_S), name="timestamp")
+        index = pd.date_range(self._start, periods=len(self._rows), freq=pd.Timedelta(seconds=STEP_S), name="timestamp")
         names = [zone.name for zone in self._model.zones]
-        columns = self._zones[0] if self._zones else {}
+        columns = self._rows[0].zones if self._rows else {}
         zones = {
-            column: pd.DataFrame([zone[column] for zone in self._zones], index=index, columns=names)
+            column: pd.DataFrame([row.zones[column] for row in self._rows], index=index, columns=names)
             for column in columns
         }
-        return Record(building=pd.DataFrame(self._site, index=index), zones=zones)
+        return Record(building=pd.DataFrame([row.site for row in self._rows], index=index), zones=zones)
+
+
+def global_horizontal_w_m2(site: Mapping[str, float]) -> float:
+    """Global irradiance on a horizontal plane from its direct and diffuse parts. [W/m2]"""
+    up = max(float(np.sin(np.radians(site["solar_altitude_deg"]))), 0.0)
+    return site["direct_normal_w_m2"] * up + site["diffuse_horizontal_w_m2"]
 
 
 def step_commands(orders: Commands, program: Program, days: Days, i: int) -> StepCommands:

@@ -110,6 +110,8 @@ def _frame(series: Series, first: int, last: int) -> pd.DataFrame:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No log lines of the fitting engine, no deprecation warnings about its own code."""
+    import cmdstanpy  # noqa: F401 - sets the level of its log when it is first imported
+
     loggers = [logging.getLogger(name) for name in ("cmdstanpy", "prophet", "prophet.plot")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

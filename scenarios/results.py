@@ -39,13 +39,21 @@ def run_id(name: str, manifest: Mapping[str, object]) -> str:
     return f"{slug}-{digest[:12]}"
 
 
-def manifest_of(scenarios: Sequence[Scenario], members: int, drivers_digest: str, about: Mapping[str, object]) -> Tree:
+def manifest_of(
+    scenarios: Sequence[Scenario],
+    members: int,
+    drivers: Mapping[DriverRequest, Sequence[Drivers]],
+    structural: Mapping[str, float],
+    about: Mapping[str, object],
+) -> Tree:
     """All that decides the numbers of a batch, as JSON."""
+    digests = {request: digest_of(given) for request, given in drivers.items()}
     return {
         "format": FORMAT,
         **about,
         "members": members,
-        "drivers": drivers_digest,
+        "structural": dict(structural),
+        "drivers": {str(scenario.index): digests[scenario.request] for scenario in scenarios},
         "scenarios": [scenario_tree(scenario) for scenario in scenarios],
     }
 
@@ -75,19 +83,18 @@ def scenario_tree(scenario: Scenario) -> Tree:
     return tree
 
 
-def digest_of(drivers: Mapping[DriverRequest, Sequence[Drivers]]) -> str:
+def digest_of(drivers: Sequence[Drivers]) -> str:
     """Digest of all arrays of the drivers, in the order given."""
     digest = hashlib.sha256()
-    for given in drivers.values():
-        for one in given:
-            digest.update(f"{one.start.isoformat()} {one.step_s} {one.vm_step_s}".encode())
-            arrays = [getattr(one.weather, item.name) for item in fields(Weather)]
-            arrays += [one.people, one.lights_w, one.plugs_w, one.other_gain_w]
-            arrays += [one.electricity_price_kwh, one.carbon_kg_kwh]
-            arrays += [array for array in (one.vm_utilization, one.host_power_w) if array is not None]
-            for array in arrays:
-                digest.update(f"{array.shape}".encode())
-                digest.update(np.ascontiguousarray(array, dtype=np.float64).tobytes())
+    for one in drivers:
+        digest.update(f"{one.start.isoformat()} {one.step_s} {one.vm_step_s}".encode())
+        arrays = [getattr(one.weather, item.name) for item in fields(Weather)]
+        arrays += [one.people, one.lights_w, one.plugs_w, one.other_gain_w]
+        arrays += [one.electricity_price_kwh, one.carbon_kg_kwh]
+        arrays += [array for array in (one.vm_utilization, one.host_power_w) if array is not None]
+        for array in arrays:
+            digest.update(f"{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array, dtype=np.float64).tobytes())
     return digest.hexdigest()
 
 

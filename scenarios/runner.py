@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scenarios.batch import Batch, RunRow, Simulator, Task, run_task, steps_of, tasks_of
 from scenarios.expand import DriverRequest, Scenario, Tree
 from scenarios.report import report_html
-from scenarios.results import SUMMARY, ResultsFolder, digest_of, manifest_of, run_id
+from scenarios.results import SUMMARY, ResultsFolder, manifest_of, run_id
 from scenarios.summary import ScenarioRuns, summary_document
 from scenarios.worlds import DriverProvider
 from twin.drivers import Drivers
@@ -91,7 +91,7 @@ def run_scenarios(
     drivers = {request: _drivers(provider, request) for request in requests}
     batch = Batch(site=twin.site, parameters=twin.parameters, drivers=drivers, simulate=twin.simulate)
     about = {"site": twin.site.name, "model": dict(twin.about)}
-    manifest = manifest_of(scenarios, len(twin.parameters), digest_of(drivers), about)
+    manifest = manifest_of(scenarios, len(twin.parameters), drivers, twin.structural, about)
     name = run_id(scenarios[0].name, manifest)
     folder = ResultsFolder(results / name)
     folder.start(manifest, scenarios, resume=resume)

@@ -105,6 +105,7 @@ class PlanStore:
         self._clock = clock
         self._checkpoints = checkpoints
         self._token = token
+        self._proved: dict[str, tuple[str, Plan]] = {}
 
     def add(self, plan: Plan) -> PlanRecord:
         """Stores a proposal; open plans that share a target with it become superseded.
@@ -177,14 +178,17 @@ class PlanStore:
         Raises:
             RefusedError: the stored document is not the one that the id names.
         """
-        body = self.ledger.get("document", plan_id)
-        if body is None:
+        text = self.ledger.text("document", plan_id)
+        if text is None:
             message = f"plan {plan_id!r} is not in the store; 'understudy plan list' shows what is"
             raise BadInputError(message)
-        plan = Plan.from_json(body)
+        if plan_id in self._proved and self._proved[plan_id][0] == text:
+            return self._proved[plan_id][1]
+        plan = Plan.from_json(json.loads(text))
         if plan.id != plan_id:
             message = f"plan {plan_id[:12]}: the stored document was changed; it now is {plan.id[:12]}. Nothing is done"
             raise RefusedError(message)
+        self._proved[plan_id] = (text, plan)
         return plan
 
     def record(self, plan_id: str) -> PlanRecord:

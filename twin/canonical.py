@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import rfc8785
@@ -60,6 +61,11 @@ def digest(thing: object) -> str:
     return hashlib.sha256(canonical(thing)).hexdigest()
 
 
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    return get_type_hints(kind)
+
+
 def _union(hint: Any, data: Any) -> Any:
     options = get_args(hint)
     if data is None and type(None) in options:
@@ -67,16 +73,16 @@ def _union(hint: Any, data: Any) -> Any:
     rest = [option for option in options if option is not type(None)]
     if len(rest) > 1 and isinstance(data, str) and str in rest:
         return data
-    return thing_from(next(option for option in rest if option is not str), data) if rest != [str] else data
+    return _thing_from(next(option for option in rest if option is not str), data) if rest != [str] else data
 
 
 def _collection(hint: Any, origin: Any, data: Any) -> Any:
     args = get_args(hint)
     if origin is tuple and args[-1:] != (Ellipsis,):
-        return tuple(thing_from(kind, item) for kind, item in zip(args, data, strict=True))
+        return tuple(_thing_from(kind, item) for kind, item in zip(args, data, strict=True))
     if issubclass(origin, Mapping):
-        return {key: thing_from(args[1], value) for key, value in data.items()}
-    items = (thing_from(args[0], item) for item in data)
+        return {key: _thing_from(args[1], value) for key, value in data.items()}
+    items = (_thing_from(args[0], item) for item in data)
     return frozenset(items) if origin is frozenset else tuple(items)
 
 
@@ -100,8 +106,8 @@ def _thing_from(hint: Any, data: Any) -> Any:
     if origin is not None and isinstance(origin, type):
         return _collection(hint, origin, data)
     if is_dataclass(hint):
-        hints = get_type_hints(hint)
-        return cast("Any", hint)(**{key: thing_from(hints[key], value) for key, value in data.items()})
+        hints = _hints(hint)
+        return cast("Any", hint)(**{key: _thing_from(hints[key], value) for key, value in data.items()})
     if hint is datetime:
         return datetime.fromisoformat(data).astimezone(UTC)
     if isinstance(hint, type) and issubclass(hint, Enum):

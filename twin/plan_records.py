@@ -47,6 +47,8 @@ class StepRecord:
     receipt: Receipt | None = None
     writes: int = 0
     reverts: int = 0
+    unanswered: int = 0
+    """Writes and releases without a good reply; one of them may still be on its way."""
     note: str = ""
 
     @property

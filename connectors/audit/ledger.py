@@ -191,6 +191,11 @@ class Ledger:
         found: dict[str, Any] | None = self._reading(lambda: _get(self._db, kind, key))
         return found
 
+    def text(self, kind: str, key: str) -> str | None:
+        """The body of a record as it is stored, or None."""
+        row = self.row("SELECT body FROM record WHERE kind = ? AND key = ?", (kind, key))
+        return None if row is None else str(row[0])
+
     def all(self, kind: str, prefix: str = "") -> list[dict[str, Any]]:
         """Bodies of all records of a kind whose key starts so, by key."""
         query = "SELECT body FROM record WHERE kind = ? AND key >= ? AND key < ? ORDER BY key"

@@ -122,10 +122,10 @@ class ChangeControl:
         now = self._clock.now()
         if now > session.plan.expires_at:
             self._supersede(session, f"it expired at {session.plan.expires_at.isoformat()}")
-        refusals = self._gate.plan_refusals(self._store.view(session.plan.id), now)
+        refusals = self._gate.plan_refusals(self._store.view(session.plan_id), now)
         if refusals:
-            self._store.note(session.actor, "push refused", session.plan.id, {"refusals": list(refusals)})
-            message = f"plan {session.plan.id[:12]} may not be pushed: {'; '.join(refusals)}"
+            self._store.note(session.actor, "push refused", session.plan_id, {"refusals": list(refusals)})
+            message = f"plan {session.plan_id[:12]} may not be pushed: {'; '.join(refusals)}"
             raise RefusedError(message)
 
     def _require_fresh(self, session: Session) -> None:
@@ -141,13 +141,13 @@ class ChangeControl:
         if changed:
             self._supersede(session, f"the world changed: {'; '.join(changed)}")
         if unread:
-            message = f"plan {session.plan.id[:12]} is not started: cannot read {', '.join(unread)}"
+            message = f"plan {session.plan_id[:12]} is not started: cannot read {', '.join(unread)}"
             raise OutsideWorldError(message)
 
     def _supersede(self, session: Session, reason: str) -> None:
         if session.record().state is _S.APPROVED:
             session.commit("superseded", state=_S.SUPERSEDED, reason=reason)
-        message = f"plan {session.plan.id[:12]} is stale: {reason}. Propose a new plan; approvals do not carry over"
+        message = f"plan {session.plan_id[:12]} is stale: {reason}. Propose a new plan; approvals do not carry over"
         raise RefusedError(message)
 
     def _require_free_site(self, plan_id: str) -> None:
@@ -374,6 +374,7 @@ class ChangeControl:
             lease=lease,
             gate=self._gate,
             plan=self._store.plan(plan_id),
+            plan_id=plan_id,
             actor=actor,
         )
 

@@ -35,7 +35,7 @@ class Pusher:
         self._plan = session.plan
         self._wall_minus_monotonic = self._drift()
         self._began_s = session.clock.monotonic()
-        self._jitter = stream(session.plan.evidence.seed, "backoff", session.plan.id)
+        self._jitter = stream(session.plan.evidence.seed, "backoff", session.plan_id)
 
     def run(self) -> PlanRecord:
         """The record after the push, wherever it ended.
@@ -81,7 +81,7 @@ class Pusher:
     # ---- one wave ----------------------------------------------------------------------------------------------
 
     def _push_wave(self, wave: Wave) -> None:
-        refusals = self._s.gate.plan_refusals(self._s.store.view(self._plan.id), self._s.clock.now())
+        refusals = self._s.gate.plan_refusals(self._s.store.view(self._s.plan_id), self._s.clock.now())
         if refusals:
             raise Leave(PlanState.PAUSED, "; ".join(refusals))
         before = self._rooms()
@@ -137,7 +137,7 @@ class Pusher:
         return self._s.clock.now().timestamp() - self._s.clock.monotonic()
 
     def _stop_turn(self) -> Leave | None:
-        stop = self._s.store.stop(self._plan.id)
+        stop = self._s.store.stop(self._s.plan_id)
         if stop is None:
             return None
         state = PlanState.PAUSED if stop.hold else PlanState.ROLLING_BACK
@@ -154,7 +154,7 @@ class Pusher:
 
     def _require_write(self, wave: Wave, step: Step) -> None:
         self._require_road()
-        view = self._s.store.view(self._plan.id)
+        view = self._s.store.view(self._s.plan_id)
         if view.record.state is not PlanState.PUSHING:
             raise Leave(PlanState.PAUSED, f"the plan is {view.record.state}")
         refusals = self._s.gate.step_refusals(view, wave, step, self._s.clock.now())
@@ -236,7 +236,8 @@ class Pusher:
             receipt = self._s.connector(action.connector).apply(action)
         except OutsideWorldError as error:
             self._s.failed(action.connector)
-            self._mark(intent, StepState.INTENT, f"no good reply: {error}")
+            unsure = replace(intent, unanswered=intent.unanswered + 1)
+            self._mark(unsure, StepState.INTENT, f"no good reply: {error}")
             return False
         except RefusedError as error:
             if sight(action, self._s.look(action)) is not Sight.EXPECTED:

@@ -28,11 +28,16 @@ class Rollback:
         touched = [step for step in self._s.steps().values() if step.touched]
         for record in reversed(touched):
             self._undo(record)
-        if any(record.note or record.receipt is None for record in touched):
+        self._let_stray_writes_land(touched)
+        return self._finish()
+
+    def _let_stray_writes_land(self, touched: list[StepRecord]) -> None:
+        """Waits out writes without a reply, then looks again at every target that was touched."""
+        present = self._s.steps()
+        if any(present[record.action_id].unanswered or record.state is StepState.INTENT for record in touched):
             self._s.pass_time(self._s.settings.write_timeout_s)
         for record in reversed(touched):
             self._look_once_more(record)
-        return self._finish()
 
     def release_only(self, reason: str) -> list[str]:
         """Releases what a final plan still holds; points that are not known to be free."""
@@ -86,8 +91,11 @@ class Rollback:
         self._s.lease.require_time_for_a_write()
         try:
             self._s.connector(action.connector).release(self._s.receipt(action, record))
-        except (OutsideWorldError, RefusedError):
+        except (OutsideWorldError, RefusedError) as error:
             self._s.failed(action.connector)
+            present = self._s.steps()[record.action_id]
+            unsure = replace(present, unanswered=present.unanswered + 1, note=str(error))
+            self._s.commit("revert: no good reply", steps=(unsure,))
 
     def _look_once_more(self, before: StepRecord) -> None:
         """A write that was still on its way may have landed after the release."""

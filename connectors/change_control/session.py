@@ -51,15 +51,16 @@ class Session:
     gate: Gate
     plan: Plan
     actor: str
+    plan_id: str
     failures: dict[str, int] = field(default_factory=dict)
 
     def record(self) -> PlanRecord:
         """Where the plan stands now."""
-        return self.store.record(self.plan.id)
+        return self.store.record(self.plan_id)
 
     def steps(self) -> dict[str, StepRecord]:
         """Its steps by action."""
-        return {step.action_id: step for step in self.store.steps(self.plan.id)}
+        return {step.action_id: step for step in self.store.steps(self.plan_id)}
 
     def commit(
         self,
@@ -77,7 +78,7 @@ class Session:
         """One transaction under our epoch."""
         return self.store.commit(
             Change(
-                plan_id=self.plan.id,
+                plan_id=self.plan_id,
                 actor=self.actor,
                 event=event,
                 version=self.record().version,

@@ -49,7 +49,7 @@ def _fault(approval: Approval, view: PlanView, site: str, identity: Identity, no
     user = identity.user(approval.approver)
     checks = (
         (approval.decision == APPROVE, "no approval"),
-        (approval.plan_id == view.plan.id, "signed for another plan"),
+        (approval.plan_id == view.record.plan_id, "signed for another plan"),
         (approval.site == site, f"signed for site {approval.site}"),
         (approval.nonce == view.record.nonce, "signed with another nonce"),
         (not by_time or now < approval.expires_at, f"expired at {approval.expires_at.isoformat()}"),
@@ -117,7 +117,7 @@ class Approvals:
 
     def _signed(self, view: PlanView, who: Principal, decision: str, reason: str, expires_at: datetime) -> Approval:
         unsigned = Approval(
-            plan_id=view.plan.id,
+            plan_id=view.record.plan_id,
             site=self._store.site,
             decision=decision,
             nonce=view.record.nonce,

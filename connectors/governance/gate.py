@@ -53,7 +53,7 @@ class GovernedGate:
         around = self._around(view, self._people(view, now), now)
         found += [said for w in plan.waves for s in w.steps if (said := bundle.refusal(plan, w, s, around))]
         if view.record.state is PlanState.APPROVED:
-            found += [fault for s in plan.steps() for fault in self._calm_faults(plan, s, now)]
+            found += [fault for s in plan.steps() for fault in self._calm_faults(view, s, now)]
         return found
 
     def step_refusals(self, view: PlanView, wave: Wave, step: Step, now: datetime) -> Sequence[str]:
@@ -94,6 +94,6 @@ class GovernedGate:
             business_hours=self._business_hours(now),
         )
 
-    def _calm_faults(self, plan: Plan, step: Step, now: datetime) -> list[str]:
+    def _calm_faults(self, view: PlanView, step: Step, now: datetime) -> list[str]:
         touch = self._store.touch(step.action.connector, step.action.point)
-        return calm_faults(self._calm, step, touch, plan.id, now)
+        return calm_faults(self._calm, step, touch, view.record.plan_id, now)

@@ -88,7 +88,7 @@ class PolicyBundle:
             request = {
                 "principal": f"User::{json.dumps(around.actor)}",
                 "action": f"Action::{json.dumps(kind.value)}",
-                "resource": f"Plan::{json.dumps(plan.id)}",
+                "resource": f"Plan::{json.dumps(plan.title)}",
                 "context": dict(facts),
             }
             answer = cedarpy.is_authorized(request, self._text, [], self._schema)

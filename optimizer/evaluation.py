@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optimizer.experience import strangers
+from optimizer.goals import STRANGERS
 from optimizer.packing import repacked
 from scenarios.batch import Batch, run_task, tasks_of
 from scenarios.expand import DriverRequest, Scenario, Tree, World
 from scenarios.runner import Progress, Twin
 from scenarios.summary import ScenarioRuns, delta_block, kpi_block
+from twin.compute import simulate_compute
 from twin.drivers import Drivers
 from twin.kpi import kpis
+from twin.plan import PointId
 from twin.policy import Policy
 from twin.site import Site
 from twin.units import SECONDS_PER_DAY
@@ -40,7 +44,10 @@ class Rehearsal:
     """Samples of what lies ahead; the first is the one that the search uses."""
     busiest: Array
     """Demand of each VM that a packing must hold, as a share of its own CPU, shape (VMs,)."""
+    seen: Mapping[PointId, tuple[float, float]]
+    """Values that the telemetry has shown, by program point."""
     seeds: tuple[int, ...] = (0,)
+    _machines: dict[object, tuple[Site, Drivers, Mapping[str, float]]] = field(default_factory=dict, repr=False)
 
     @property
     def weeks(self) -> float:
@@ -55,12 +62,21 @@ class Rehearsal:
         return repacked(site, self.busiest, policy.headroom or 0.0)
 
     def quick(self, policy: Policy) -> Mapping[str, float]:
-        """KPIs of one run: best parameters, first sample."""
-        site = self.site_of(policy)
+        """KPIs of one run (best parameters, first sample), and how many points leave what telemetry has shown."""
+        site, drivers, machines = self._with_machines(policy)
         merged = site.operation.merge(policy)
-        return kpis(
-            self.twin.simulate(site, self.twin.parameters[0], self.drivers[0], merged, seed=self.seeds[0]), site
-        )
+        result = self.twin.simulate(site, self.twin.parameters[0], drivers, merged, seed=self.seeds[0])
+        return {**machines, **kpis(result, site), STRANGERS: float(len(strangers(site, policy, self.seen)))}
+
+    def _with_machines(self, policy: Policy) -> tuple[Site, Drivers, Mapping[str, float]]:
+        """Site, drivers with the hosts' power in place of VM demand, and the KPIs of the hosts.
+
+        Hosts do not depend on the building's policy, so each packing is simulated once and its heat reused.
+        """
+        key = (policy.power_down_idle_hosts, policy.headroom, policy.consolidation)
+        if key not in self._machines:
+            self._machines[key] = _machine_run(self.site_of(policy), self.drivers[0], policy, self.seeds[0])
+        return self._machines[key]
 
     def effect(self, policy: Policy, progress: Progress | None = None) -> Effect:
         """Paired runs of the candidate and of the site as it operates over the whole ensemble and all samples."""
@@ -104,3 +120,19 @@ class Rehearsal:
             daily=np.array([row.daily for row in rows]),
             findings=(),
         )
+
+
+def _machine_run(site: Site, drivers: Drivers, policy: Policy, seed: int) -> tuple[Site, Drivers, Mapping[str, float]]:
+    if drivers.vm_utilization is None or not site.hosts:
+        return site, drivers, {}
+    merged = site.operation.merge(policy)
+    run = simulate_compute(site, drivers.vm_utilization, merged, step_s=drivers.vm_step_s, seed=seed)
+    each = round(drivers.step_s / drivers.vm_step_s)
+    power = run.host_power_w[: drivers.steps * each].reshape(-1, each, len(site.hosts)).mean(axis=1)
+    heat = np.zeros((drivers.steps, len(site.zones)))
+    zones = site.zone_index()
+    for host, column in zip(site.hosts, power.T, strict=True):
+        if host.zone is not None and host.zone in zones:
+            heat[: len(column), zones[host.zone]] += column
+    measures = {"slav": run.slav, "latency_p95_ms": run.latency_p95_ms}
+    return site, replace(drivers, vm_utilization=None, host_power_w=heat), measures

@@ -20,6 +20,8 @@ GOAL_KPIS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Goal → KPIs whose sum is lowered."""
 
+STRANGERS = "points_outside_experience"
+"""Points that a candidate sets to a value which the telemetry never showed; counted beside the KPIs."""
 _GOAL = re.compile(r"^(?P<name>[a-z]+)(?:\s*(?P<change>[-\u2212]\s*\d+(?:\.\d+)?)\s*%)?$")
 
 
@@ -81,6 +83,7 @@ class Limits:
             "co2_ppm_exceedance_h": baseline["co2_ppm_exceedance_h"] + self.co2_hours_per_week * weeks,
             "slav": max(baseline.get("slav", 0.0), self.slav),
             "latency_p95_ms": max(baseline.get("latency_p95_ms", 0.0), self.latency_ms),
+            STRANGERS: 0.0,
         }
         over = {name: candidate.get(name, 0.0) - limit for name, limit in allowed.items()}
         return {name: excess for name, excess in over.items() if excess > 0.0}

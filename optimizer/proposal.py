@@ -56,13 +56,17 @@ def building_steps(site: Site, policy: Policy, ground: Ground) -> tuple[Step, ..
         policy: the keys that change.
         ground: present values and ranges.
     """
-    now, wanted = (program_points(site, merged) for merged in (site.operation, site.operation.merge(policy)))
     targets = _targets(site)
     return tuple(
         _set_point(point, value, targets[point.partition("/")[0]], ground)
-        for point, value in wanted.items()
-        if value != now[point]
+        for point, value in changed_points(site, policy).items()
     )
+
+
+def changed_points(site: Site, policy: Policy) -> dict[PointId, float]:
+    """Every program point that the policy changes, with its value, in the order of the site."""
+    now, wanted = (program_points(site, merged) for merged in (site.operation, site.operation.merge(policy)))
+    return {point: value for point, value in wanted.items() if value != now[point]}
 
 
 def _targets(site: Site) -> Mapping[str, Target]:

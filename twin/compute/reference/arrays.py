@@ -24,6 +24,8 @@ class Facts(NamedTuple):
     pe_mips: Array
     """MIPS of one core of each host, shape (hosts,)."""
     total_mips: Array
+    segments_per_mips: Array
+    """Ten over ``total_mips``."""
     host_ram_mb: Array
     kind: Index
     """Type of each host, shape (hosts,); hosts of one type are alike."""
@@ -87,7 +89,8 @@ class Plan(NamedTuple):
     asked: Array
     ram: Array
     past: Array
-    """Sum of the VMs' histories over capacity, newest first, shape (hosts, 30)."""
+    """Sum of the VMs' histories over capacity, newest first, shape (hosts, 30); valid where ``past_known``."""
+    past_known: Flags
     oldest: Index
     trend: Array
     power: Array
@@ -157,6 +160,7 @@ def new_plan(vms: int, hosts: int, width: int) -> Plan:
         asked=np.zeros(hosts),
         ram=np.zeros(hosts),
         past=np.zeros((hosts, HISTORY)),
+        past_known=np.zeros(hosts, np.bool_),
         oldest=np.zeros(hosts, np.int64),
         trend=np.zeros(hosts),
         power=np.zeros(hosts),

@@ -80,6 +80,7 @@ def reference_facts(percent: NDArray[np.integer], hosts: int = 800) -> Facts:
         ram_mb=np.array(VM_RAM_MB)[kind],
         pe_mips=np.array(HOST_PE_MIPS)[host_kind],
         total_mips=HOST_PES * np.array(HOST_PE_MIPS)[host_kind],
+        segments_per_mips=10.0 / (HOST_PES * np.array(HOST_PE_MIPS)[host_kind]),
         host_ram_mb=np.full(hosts, HOST_RAM_MB),
         kind=host_kind,
         curve_w=np.ascontiguousarray(np.array(HOST_CURVE_W)[host_kind]),

@@ -7,37 +7,73 @@ import math
 import numpy as np
 
 from twin.compute.reference.arrays import Array, Facts, Plan, Rule, State
-from twin.compute.reference.compiled import compiled
+from twin.compute.reference.compiled import compiled, inlined
 
 STATIC, IQR, MAD, LR = 0, 1, 2, 3
 CLOSE = 1e-9
 """A trend nearer to the limit than this is computed again in the reference's own order."""
 
 
+@inlined
+def verdict(rule: Rule, share: float, oldest: int, ahead: float) -> int:
+    """Quiet (0) or flagged (1) where sums alone tell, else to be looked into (2).
+
+    Args:
+        rule: detector and limits.
+        share: CPU asked over capacity.
+        oldest: largest lag with any utilisation.
+        ahead: extrapolated utilisation.
+    """
+    if rule.detector == STATIC:
+        return int(share > rule.threshold)
+    if oldest + 1 < (10 if rule.detector == LR else 12):
+        return int(share > rule.fallback)
+    ahead *= rule.threshold
+    if rule.detector == LR and abs(ahead - 1) > CLOSE:
+        return int(ahead >= 1)
+    return 2
+
+
 @compiled
 def over_utilized(facts: Facts, rule: Rule, state: State, plan: Plan, host: int, extra: int) -> bool:
     """Whether the detector flags the planned host with VM ``extra`` added (-1: none)."""
-    asked, oldest = plan.asked[host], plan.oldest[host]
+    asked, oldest, ahead, total = plan.asked[host], plan.oldest[host], plan.trend[host], facts.total_mips[host]
     if extra >= 0:
         asked += state.demand[extra]
         oldest = max(oldest, state.oldest[extra])
-    share = asked / facts.total_mips[host]
-    if rule.detector == STATIC:
-        return share > rule.threshold
+        ahead += state.trend[extra]
+    told = verdict(rule, asked / total, oldest, ahead / total)
+    if told < 2:
+        return told == 1
     if rule.detector == LR:
-        if oldest + 1 < 10:
-            return share > rule.fallback
-        return trend_over(facts, rule, state, plan, host, extra)
-    if oldest + 1 < 12:
-        return share > rule.fallback
+        return regression(with_extra(facts, state, plan, host, extra, 10)) * rule.threshold >= 1
     data = with_extra(facts, state, plan, host, extra, oldest + 1)
     spread = quartile_spread(data) if rule.detector == IQR else median_deviation(plan, data)
-    return share > 1 - rule.threshold * spread
+    return asked / total > 1 - rule.threshold * spread
+
+
+@compiled
+def add_past(facts: Facts, state: State, plan: Plan, host: int, vm: int) -> None:
+    """Add a VM's history to that of a planned host."""
+    for lag in range(state.oldest[vm] + 1):
+        plan.past[host, lag] += state.past[vm, lag] * facts.mips[vm] / facts.total_mips[host]
+
+
+@compiled
+def sum_past(facts: Facts, state: State, plan: Plan, host: int) -> None:
+    """Sum the histories of a planned host's VMs, in list order, unless that is done."""
+    if plan.past_known[host]:
+        return
+    plan.past[host] = 0.0
+    for place in range(plan.count[host]):
+        add_past(facts, state, plan, host, plan.vms[host, place])
+    plan.past_known[host] = True
 
 
 @compiled
 def with_extra(facts: Facts, state: State, plan: Plan, host: int, extra: int, length: int) -> Array:
     """The host's history with the VM's added, newest first; a view into scratch."""
+    sum_past(facts, state, plan, host)
     data = plan.scratch[0, :length]
     for lag in range(length):
         data[lag] = plan.past[host, lag]
@@ -86,18 +122,6 @@ def median_deviation(plan: Plan, data: Array) -> float:
         gaps[i] = abs(middle - data[i])
     insertion_sort(gaps)
     return sorted_median(gaps)
-
-
-@compiled
-def trend_over(facts: Facts, rule: Rule, state: State, plan: Plan, host: int, extra: int) -> bool:
-    """Whether the least-squares line through the last ten reaches the limit one step ahead."""
-    ahead = plan.trend[host]
-    if extra >= 0:
-        ahead += state.trend[extra]
-    ahead = ahead / facts.total_mips[host] * rule.threshold
-    if abs(ahead - 1) > CLOSE:
-        return ahead >= 1
-    return regression(with_extra(facts, state, plan, host, extra, 10)) * rule.threshold >= 1
 
 
 @compiled

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from twin.compute.reference.arrays import HISTORY, Array, Facts, State
-from twin.compute.reference.compiled import compiled
+from twin.compute.reference.compiled import compiled, inlined
 
 SAMPLE_S = 300.0
 NEAR = 1e-9
@@ -16,7 +16,7 @@ OVER = 11.0
 """Where the regression looks: one step after the ten it fits."""
 
 
-@compiled
+@inlined
 def power_at(curve_w: Array, utilization: float) -> float:
     """Power between ten-percent points, as the reference rounds it. [W]"""
     left, right = math.floor(utilization * 10), math.ceil(utilization * 10)
@@ -27,7 +27,7 @@ def power_at(curve_w: Array, utilization: float) -> float:
     return curve_w[int(left)] + slope * (utilization - left / 10) * 100
 
 
-@compiled
+@inlined
 def clipped(utilization: float) -> float:
     """Utilisation with rounding above one taken off."""
     if 1.0 < utilization < 1.01:
@@ -45,7 +45,7 @@ def set_demand(facts: Facts, state: State, now_s: float) -> None:
             state.demand[vm] = utilization_at(facts.trace[vm], left, right, now_s) * facts.mips[vm]
 
 
-@compiled
+@inlined
 def utilization_at(trace: Array, left: int, right: int, now_s: float) -> float:
     """Utilisation between two samples."""
     slope = (trace[right] - trace[left]) / ((right - left) * SAMPLE_S)
@@ -74,7 +74,7 @@ def remember(facts: Facts, state: State, now_s: float, step: int) -> None:
         state.oldest[vm], state.trend[vm] = oldest, trend * facts.mips[vm]
 
 
-@compiled
+@inlined
 def refresh(facts: Facts, state: State, host: int, copy_is_short: bool) -> None:
     """Share the CPU of a host among its VMs and sum what it gives and what is asked, in list order."""
     pe, total = facts.pe_mips[host], facts.total_mips[host]
@@ -106,7 +106,7 @@ def refresh(facts: Facts, state: State, host: int, copy_is_short: bool) -> None:
     state.used_mips[host], state.asked_mips[host] = used, asked
 
 
-@compiled
+@inlined
 def allotted(state: State, host: int, place: int, capped: float, scale: float, short: bool) -> float:
     """MIPS that one VM gets: 90 % while it leaves, 10 % where it arrives, whole MIPS where there is not enough."""
     leaving = state.copying[state.vms[host, place]] and not state.incoming[host, place]
@@ -125,10 +125,13 @@ def allotted(state: State, host: int, place: int, capped: float, scale: float, s
 def refresh_all(facts: Facts, state: State, copy_is_short: bool) -> None:
     """Refresh every host."""
     for host in range(len(facts.pe_mips)):
-        refresh(facts, state, host, copy_is_short)
+        if state.count[host] > 0:
+            refresh(facts, state, host, copy_is_short)
+        else:
+            state.used_mips[host] = state.asked_mips[host] = 0.0
 
 
-@compiled
+@inlined
 def append(state: State, host: int, vm: int, incoming: bool) -> bool:
     """Put a VM at the end of a host's list; False where the list is full."""
     place = state.count[host]
@@ -140,7 +143,7 @@ def append(state: State, host: int, vm: int, incoming: bool) -> bool:
     return True
 
 
-@compiled
+@inlined
 def drop(state: State, host: int, vm: int) -> None:
     """Take the first entry of a VM off a host's list."""
     found = False

@@ -162,24 +162,23 @@ def start_copies(facts: Facts, rule: Rule, state: State, plan: Plan, books: Book
 
 @compiled
 def finish_copies(facts: Facts, state: State, plan: Plan, moves: int, ram_mb: float) -> int:
-    """End the copies of one memory size, in starting order; a VM with two ends on the second."""
+    """End the copies of one memory size, in starting order; a VM with two ends on the second.
+
+    Hosts that changed are marked as ``closed``.
+    """
     for i in range(moves):
         vm, host = plan.move_vm[i], plan.move_host[i]
         if facts.ram_mb[vm] != ram_mb:
             continue
+        plan.closed[state.host_of[vm]] = plan.closed[host] = True
         drop(state, state.host_of[vm], vm)
-        drop_incoming(state, host, vm)
+        drop(state, host, vm)
         if not append(state, host, vm, False):
             return LIST_FULL
         state.host_of[vm] = host
         state.copying[vm] = False
     return OK
 
-
-@compiled
-def drop_incoming(state: State, host: int, vm: int) -> None:
-    """Take the incoming entry of a VM off a host's list."""
-    drop(state, host, vm)
 
 
 @compiled
@@ -199,9 +198,11 @@ def copy_all(
             continue
         then_s = now_s + size / COPY_MB_S
         recompute(facts, rule, state, books, then_s, then_s - last_s)
+        plan.closed[:] = False
         if finish_copies(facts, state, plan, moves, size) != OK:
             return -1.0
-        refresh_all(facts, state, rule.violation_during_copy)
+        for host in np.flatnonzero(plan.closed):
+            refresh(facts, state, host, rule.violation_during_copy)
         open_interval(state, books)
         last_s = then_s
     return last_s

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from twin.compute.reference.arrays import HISTORY, Facts, Plan, Rule, State
-from twin.compute.reference.compiled import compiled
-from twin.compute.reference.detectors import choose, over_utilized
+from twin.compute.reference.arrays import Array, Facts, Plan, Rule, State
+from twin.compute.reference.compiled import compiled, inlined
+from twin.compute.reference.detectors import add_past, choose, over_utilized, verdict
 from twin.compute.reference.hosts import clipped, power_at
 
 
-@compiled
+CLEARLY_W = 1e-6
+"""A rise larger than the best by this needs no exact arithmetic. [W]"""
+
+
+@inlined
 def put(facts: Facts, state: State, plan: Plan, host: int, vm: int) -> bool:
     """Reserve a VM on a planned host; False where the list is full."""
     place = plan.count[host]
@@ -22,7 +26,7 @@ def put(facts: Facts, state: State, plan: Plan, host: int, vm: int) -> bool:
     return True
 
 
-@compiled
+@inlined
 def add_sums(facts: Facts, state: State, plan: Plan, host: int, vm: int) -> None:
     """Add one VM to the sums of a planned host."""
     capped = min(state.demand[vm], facts.pe_mips[host])
@@ -32,20 +36,27 @@ def add_sums(facts: Facts, state: State, plan: Plan, host: int, vm: int) -> None
     plan.ram[host] += facts.ram_mb[vm]
     plan.trend[host] += state.trend[vm]
     plan.oldest[host] = max(plan.oldest[host], state.oldest[vm])
-    for lag in range(state.oldest[vm] + 1):
-        plan.past[host, lag] += state.past[vm, lag] * facts.mips[vm] / facts.total_mips[host]
+    if plan.past_known[host]:
+        add_past(facts, state, plan, host, vm)
 
 
 @compiled
 def rebuild(facts: Facts, state: State, plan: Plan, host: int) -> None:
     """Sum a planned host anew, in list order."""
-    plan.given[host] = plan.asked[host] = plan.ram[host] = plan.trend[host] = 0.0
-    plan.free[host] = facts.total_mips[host]
-    plan.oldest[host] = -1
-    for lag in range(HISTORY):
-        plan.past[host, lag] = 0.0
+    demands, trends, oldests, sizes = state.demand, state.trend, state.oldest, facts.ram_mb
+    given, asked, ram, trend, oldest = 0.0, 0.0, 0.0, 0.0, -1
+    free, pe = facts.total_mips[host], facts.pe_mips[host]
     for place in range(plan.count[host]):
-        add_sums(facts, state, plan, host, plan.vms[host, place])
+        vm = plan.vms[host, place]
+        capped = min(demands[vm], pe)
+        given += capped
+        free = free - capped if free >= capped else 0.0
+        asked += demands[vm]
+        ram += sizes[vm]
+        trend += trends[vm]
+        oldest = max(oldest, oldests[vm])
+    plan.given[host], plan.asked[host], plan.ram[host], plan.trend[host] = given, asked, ram, trend
+    plan.free[host], plan.oldest[host], plan.past_known[host] = free, oldest, False
 
 
 @compiled
@@ -69,7 +80,8 @@ def begin(facts: Facts, state: State, plan: Plan) -> None:
         plan.count[host] = state.count[host]
         for place in range(state.count[host]):
             plan.vms[host, place] = state.vms[host, place]
-        rebuild(facts, state, plan, host)
+        if plan.count[host] > 0 or plan.asked[host] != 0.0 or plan.free[host] != facts.total_mips[host]:
+            rebuild(facts, state, plan, host)
         plan.used[host] = clipped(state.used_mips[host] / facts.total_mips[host])
         plan.power[host] = power_at(facts.curve_w[host], plan.used[host])
         plan.closed[host] = plan.picked[host] = False
@@ -79,37 +91,47 @@ def begin(facts: Facts, state: State, plan: Plan) -> None:
 def find(facts: Facts, rule: Rule, state: State, plan: Plan, vm: int) -> int:
     """Open host where power rises least and the detector stays quiet, -1 where there is none.
 
-    Empty hosts of one type are alike, so only the first of each is looked at; the detector is asked only where power
-    would be the least so far. Neither changes the outcome.
+    Empty hosts of one type are alike, so only the first of each is looked at; exact arithmetic is done only where a
+    rough rise comes near the least so far, and the detector is asked only where the exact one is below it. None of
+    this changes the outcome. Arrays are taken out of their tuples first: passing tuples on costs more than the work.
     """
+    pe_mips, total_mips, per_mips, curves = facts.pe_mips, facts.total_mips, facts.segments_per_mips, facts.curve_w
+    given, free, power, used, closed = plan.given, plan.free, plan.power, plan.used, plan.closed
+    asked, trends, oldests, rams, sizes = plan.asked, plan.trend, plan.oldest, plan.ram, facts.host_ram_mb
+    trend, oldest = state.trend[vm], state.oldest[vm]
     best, chosen, tried = np.inf, -1, 0
-    demand = state.demand[vm]
-    for host in range(len(facts.pe_mips)):
-        if plan.closed[host]:
+    demand, ram = state.demand[vm], 0.0 if rule.memory_ignored else facts.ram_mb[vm]
+    for host in range(len(pe_mips)):
+        if closed[host] or pe_mips[host] < demand or free[host] < demand:
             continue
-        empty = plan.given[host] == 0.0 and plan.used[host] == 0.0
-        if empty:
+        if ram > 0.0 and rams[host] + ram > sizes[host]:
+            continue
+        if given[host] == 0.0 and used[host] == 0.0:
             bit = 1 << facts.kind[host]
             if tried & bit:
                 continue
             tried |= bit
-        if not suitable(facts, rule, plan, host, vm, demand):
+        after = given[host] + demand
+        if rough_power(curves[host], after * per_mips[host]) - power[host] > best + CLEARLY_W:
             continue
-        rise = power_at(facts.curve_w[host], (plan.given[host] + demand) / facts.total_mips[host]) - plan.power[host]
+        total = total_mips[host]
+        rise = power_at(curves[host], after / total) - power[host]
         if rise >= best:
             continue
-        if plan.given[host] != 0.0 and over_utilized(facts, rule, state, plan, host, vm):
-            continue
-        best, chosen = rise, host
+        told = 0
+        if given[host] != 0.0:
+            share, ahead = (asked[host] + demand) / total, (trends[host] + trend) / total
+            told = verdict(rule, share, max(oldests[host], oldest), ahead)
+        if told == 0 or (told == 2 and not over_utilized(facts, rule, state, plan, host, vm)):
+            best, chosen = rise, host
     return chosen
 
 
-@compiled
-def suitable(facts: Facts, rule: Rule, plan: Plan, host: int, vm: int, demand: float) -> bool:
-    """Whether core, host and, where it counts, memory are large enough."""
-    if facts.pe_mips[host] < demand or plan.free[host] < demand:
-        return False
-    return rule.memory_ignored or plan.ram[host] + facts.ram_mb[vm] <= facts.host_ram_mb[host]
+@inlined
+def rough_power(curve_w: Array, place: float) -> float:
+    """Power without the reference's way of rounding; ``place`` is utilisation times ten. [W]"""
+    left = min(int(place), 9)
+    return curve_w[left] + (place - left) * (curve_w[left + 1] - curve_w[left])
 
 
 @compiled

@@ -47,7 +47,6 @@ class Rule(NamedTuple):
     empty_hosts_are_free: bool
     violation_during_copy: bool
     doubles_counted: bool
-    seed: int
 
 
 class State(NamedTuple):
@@ -56,7 +55,7 @@ class State(NamedTuple):
     vms: NDArray[np.int32]
     incoming: Flags
     """Whether the entry is a VM that is still being copied to this host."""
-    count: Index
+    filled: Index
     host_of: Index
     alive: Flags
     copying: Flags
@@ -82,7 +81,7 @@ class Plan(NamedTuple):
     """Tentative lists and sums of one decision round."""
 
     vms: NDArray[np.int32]
-    count: Index
+    filled: Index
     given: Array
     """Allocated, summed in list order. [MIPS]"""
     free: Array
@@ -108,6 +107,10 @@ class Plan(NamedTuple):
     move_host: Index
     scratch: Array
     """Shape (2, 30)."""
+    dice: Array
+    """Uniform random numbers for random selection."""
+    thrown: Index
+    """How many of them are used, one element."""
 
 
 class Books(NamedTuple):
@@ -133,7 +136,7 @@ def new_state(vms: int, hosts: int, width: int) -> State:
     return State(
         vms=np.zeros((hosts, width), np.int32),
         incoming=np.zeros((hosts, width), np.bool_),
-        count=np.zeros(hosts, np.int64),
+        filled=np.zeros(hosts, np.int64),
         host_of=np.full(vms, -1, np.int64),
         alive=np.ones(vms, np.bool_),
         copying=np.zeros(vms, np.bool_),
@@ -150,11 +153,11 @@ def new_state(vms: int, hosts: int, width: int) -> State:
     )
 
 
-def new_plan(vms: int, hosts: int, width: int) -> Plan:
+def new_plan(vms: int, hosts: int, width: int, dice: Array) -> Plan:
     """Room for the decisions of a round."""
     return Plan(
         vms=np.zeros((hosts, width), np.int32),
-        count=np.zeros(hosts, np.int64),
+        filled=np.zeros(hosts, np.int64),
         given=np.zeros(hosts),
         free=np.zeros(hosts),
         asked=np.zeros(hosts),
@@ -172,6 +175,8 @@ def new_plan(vms: int, hosts: int, width: int) -> Plan:
         move_vm=np.zeros(3 * vms, np.int64),
         move_host=np.zeros(3 * vms, np.int64),
         scratch=np.zeros((2, HISTORY)),
+        dice=dice,
+        thrown=np.zeros(1, np.int64),
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from twin.compute.reference.arrays import Array, Books, Facts, Rule, new_books, new_plan, new_state
 from twin.compute.reference.profile import DETECTORS, NO_MIGRATION, SELECTIONS, ReferencePolicy
 from twin.errors import BadInputError
+from twin.streams import stream
 from twin.units import JOULES_PER_KWH
 
 VM_MIPS = (2500.0, 2000.0, 1000.0, 500.0)
@@ -26,6 +27,8 @@ SAMPLE_S = 300.0
 FIRST_S = 0.1
 FIRST_WIDTH = 64
 WIDEST = 4096
+DICE = 1 << 16
+RANDOM = SELECTIONS["rs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,18 +105,18 @@ def _rule(policy: ReferencePolicy) -> Rule:
         empty_hosts_are_free=quirks.empty_hosts_are_free,
         violation_during_copy=quirks.violation_during_copy,
         doubles_counted=quirks.doubles_counted,
-        seed=policy.seed,
     )
 
 
-def _run(facts: Facts, rule: Rule) -> Books:
+def _run(facts: Facts, rule: Rule, seed: int) -> Books:
     from twin.compute.reference.kernel import LIST_FULL, OK, run
 
     vms, hosts, steps = len(facts.mips), len(facts.pe_mips), facts.trace.shape[1] - 2
+    dice = stream(seed, "vm-selection").random(DICE if rule.selection == RANDOM else 1)
     width = FIRST_WIDTH
     while width <= WIDEST:
         books = new_books(steps, hosts)
-        state, plan = new_state(vms, hosts, width), new_plan(vms, hosts, width)
+        state, plan = new_state(vms, hosts, width), new_plan(vms, hosts, width, dice)
         status = run(facts, rule, state, plan, books, np.unique(facts.ram_mb))
         if status == OK:
             return books
@@ -140,7 +143,7 @@ def run_reference_day(
         facts: other hosts and VMs than the experiment's.
     """
     of = reference_facts(percent, hosts) if facts is None else facts
-    books = _run(of, _rule(policy))
+    books = _run(of, _rule(policy), policy.seed)
     if policy.overload == "npa":
         _without_power_management(of, books)
     return _day(books)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from twin.compute.reference.arrays import Array, Facts, Plan, Rule, State
-from twin.compute.reference.compiled import compiled, inlined
+from twin.compute.reference.compiled import inlined, inner
 
 STATIC, IQR, MAD, LR = 0, 1, 2, 3
 CLOSE = 1e-9
@@ -34,7 +34,7 @@ def verdict(rule: Rule, share: float, oldest: int, ahead: float) -> int:
     return 2
 
 
-@compiled
+@inner
 def over_utilized(facts: Facts, rule: Rule, state: State, plan: Plan, host: int, extra: int) -> bool:
     """Whether the detector flags the planned host with VM ``extra`` added (-1: none)."""
     asked, oldest, ahead, total = plan.asked[host], plan.oldest[host], plan.trend[host], facts.total_mips[host]
@@ -49,28 +49,28 @@ def over_utilized(facts: Facts, rule: Rule, state: State, plan: Plan, host: int,
         return regression(with_extra(facts, state, plan, host, extra, 10)) * rule.threshold >= 1
     data = with_extra(facts, state, plan, host, extra, oldest + 1)
     spread = quartile_spread(data) if rule.detector == IQR else median_deviation(plan, data)
-    return asked / total > 1 - rule.threshold * spread
+    return bool(asked / total > 1 - rule.threshold * spread)
 
 
-@compiled
+@inner
 def add_past(facts: Facts, state: State, plan: Plan, host: int, vm: int) -> None:
     """Add a VM's history to that of a planned host."""
     for lag in range(state.oldest[vm] + 1):
         plan.past[host, lag] += state.past[vm, lag] * facts.mips[vm] / facts.total_mips[host]
 
 
-@compiled
+@inner
 def sum_past(facts: Facts, state: State, plan: Plan, host: int) -> None:
     """Sum the histories of a planned host's VMs, in list order, unless that is done."""
     if plan.past_known[host]:
         return
     plan.past[host] = 0.0
-    for place in range(plan.count[host]):
+    for place in range(plan.filled[host]):
         add_past(facts, state, plan, host, plan.vms[host, place])
     plan.past_known[host] = True
 
 
-@compiled
+@inner
 def with_extra(facts: Facts, state: State, plan: Plan, host: int, extra: int, length: int) -> Array:
     """The host's history with the VM's added, newest first; a view into scratch."""
     sum_past(facts, state, plan, host)
@@ -82,7 +82,7 @@ def with_extra(facts: Facts, state: State, plan: Plan, host: int, extra: int, le
     return data
 
 
-@compiled
+@inner
 def insertion_sort(data: Array) -> None:
     """Sort a short array in place, ascending."""
     for right in range(1, len(data)):
@@ -94,25 +94,25 @@ def insertion_sort(data: Array) -> None:
         data[left + 1] = value
 
 
-@compiled
+@inner
 def quartile_spread(data: Array) -> float:
     """Interquartile range by nearest ranks; sorts the data."""
     insertion_sort(data)
     count = len(data)
-    low = int(math.floor(0.25 * (count + 1) + 0.5)) - 1
-    high = int(math.floor(0.75 * (count + 1) + 0.5)) - 1
-    return data[high] - data[low]
+    low = math.floor(0.25 * (count + 1) + 0.5) - 1
+    high = math.floor(0.75 * (count + 1) + 0.5) - 1
+    return float(data[high] - data[low])
 
 
-@compiled
+@inner
 def sorted_median(data: Array) -> float:
     """Median of sorted data."""
     place = 0.5 * (len(data) + 1)
-    left = int(math.floor(place))
-    return data[left - 1] + (place - left) * (data[min(left, len(data) - 1)] - data[left - 1])
+    left = math.floor(place)
+    return float(data[left - 1] + (place - left) * (data[min(left, len(data) - 1)] - data[left - 1]))
 
 
-@compiled
+@inner
 def median_deviation(plan: Plan, data: Array) -> float:
     """Median absolute deviation; sorts the data."""
     insertion_sort(data)
@@ -124,7 +124,7 @@ def median_deviation(plan: Plan, data: Array) -> float:
     return sorted_median(gaps)
 
 
-@compiled
+@inner
 def regression(newest_first: Array) -> float:
     """Value at 11 of the least-squares line through ten values at 1 … 10, with running means."""
     x_mean = y_mean = x_sum = y_sum = xx = xy = 0.0
@@ -144,30 +144,31 @@ def regression(newest_first: Array) -> float:
     return (y_sum - slope * x_sum) / 10 + slope * 11.0
 
 
-@compiled
+@inner
 def choose(facts: Facts, rule: Rule, state: State, plan: Plan, host: int) -> int:
     """VM to take off a planned host: 0 smallest memory, 1 smallest utilisation, 2 random, 3 most correlated."""
-    count = plan.count[host]
+    count = plan.filled[host]
     if rule.selection == 2:
-        return plan.vms[host, np.random.randint(0, count)]
+        plan.thrown[0] += 1
+        return int(plan.vms[host, int(count * plan.dice[plan.thrown[0] % len(plan.dice)])])
     if rule.selection == 3 and 1 < count <= state.steps[0]:
         place = most_correlated(state, plan, host)
         if place >= 0:
-            return plan.vms[host, place]
+            return int(plan.vms[host, place])
     best, chosen = np.inf, plan.vms[host, 0]
     for place in range(count):
         vm = plan.vms[host, place]
         metric = state.demand[vm] / facts.mips[vm] if rule.selection == 1 else facts.ram_mb[vm]
         if metric < best:
             best, chosen = metric, vm
-    return chosen
+    return int(chosen)
 
 
-@compiled
+@inner
 def most_correlated(state: State, plan: Plan, host: int) -> int:
     """Place of the VM whose history the others' explain best, -1 where the regression is singular."""
     best, chosen = 0.0, 0
-    for subject in range(plan.count[host]):
+    for subject in range(plan.filled[host]):
         explained = explained_share(state, plan, host, subject)
         if explained < 0.0:
             return -1
@@ -176,10 +177,10 @@ def most_correlated(state: State, plan: Plan, host: int) -> int:
     return chosen
 
 
-@compiled
+@inner
 def explained_share(state: State, plan: Plan, host: int, subject: int) -> float:
     """R² of one VM's history regressed on the others', -1 where they are linearly dependent."""
-    count, length = plan.count[host], state.steps[0]
+    count, length = plan.filled[host], state.steps[0]
     basis = np.zeros((count, length))
     basis[0] = 1.0 / math.sqrt(length)
     rank = 1

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from twin.compute.reference.arrays import HISTORY, Array, Facts, State
-from twin.compute.reference.compiled import compiled, inlined
+from twin.compute.reference.compiled import inlined, inner
 
 SAMPLE_S = 300.0
 NEAR = 1e-9
@@ -22,9 +22,9 @@ def power_at(curve_w: Array, utilization: float) -> float:
     left, right = math.floor(utilization * 10), math.ceil(utilization * 10)
     near = utilization * 10 - left
     if (near < NEAR or near > 1.0 - NEAR) and np.fmod(utilization, 0.1) == 0.0:
-        return curve_w[int(utilization * 10)]
+        return float(curve_w[int(utilization * 10)])
     slope = (curve_w[int(right)] - curve_w[int(left)]) / 10
-    return curve_w[int(left)] + slope * (utilization - left / 10) * 100
+    return float(curve_w[int(left)] + slope * (utilization - left / 10) * 100)
 
 
 @inlined
@@ -35,11 +35,11 @@ def clipped(utilization: float) -> float:
     return utilization
 
 
-@compiled
+@inner
 def set_demand(facts: Facts, state: State, now_s: float) -> None:
     """Demand of every VM that is there, linear between samples."""
-    left = int(math.floor(now_s / SAMPLE_S))
-    right = int(math.ceil(now_s / SAMPLE_S))
+    left = math.floor(now_s / SAMPLE_S)
+    right = math.ceil(now_s / SAMPLE_S)
     for vm in range(len(facts.mips)):
         if state.alive[vm]:
             state.demand[vm] = utilization_at(facts.trace[vm], left, right, now_s) * facts.mips[vm]
@@ -49,15 +49,15 @@ def set_demand(facts: Facts, state: State, now_s: float) -> None:
 def utilization_at(trace: Array, left: int, right: int, now_s: float) -> float:
     """Utilisation between two samples."""
     slope = (trace[right] - trace[left]) / ((right - left) * SAMPLE_S)
-    return trace[left] + slope * (now_s - left * SAMPLE_S)
+    return float(trace[left] + slope * (now_s - left * SAMPLE_S))
 
 
-@compiled
+@inner
 def remember(facts: Facts, state: State, now_s: float, step: int) -> None:
     """Put the utilisation of this step in front of each VM's history; fit its trend."""
     state.steps[0] = min(step, HISTORY)
-    left = int(math.floor(now_s / SAMPLE_S))
-    right = int(math.ceil(now_s / SAMPLE_S))
+    left = math.floor(now_s / SAMPLE_S)
+    right = math.ceil(now_s / SAMPLE_S)
     for vm in range(len(facts.mips)):
         if not state.alive[vm]:
             continue
@@ -74,12 +74,12 @@ def remember(facts: Facts, state: State, now_s: float, step: int) -> None:
         state.oldest[vm], state.trend[vm] = oldest, trend * facts.mips[vm]
 
 
-@inlined
+@inner
 def refresh(facts: Facts, state: State, host: int, copy_is_short: bool) -> None:
     """Share the CPU of a host among its VMs and sum what it gives and what is asked, in list order."""
     pe, total = facts.pe_mips[host], facts.total_mips[host]
     needed, free, short = 0.0, total, False
-    for place in range(state.count[host]):
+    for place in range(state.filled[host]):
         vm = state.vms[host, place]
         capped = min(state.demand[vm], pe)
         if state.incoming[host, place]:
@@ -91,7 +91,7 @@ def refresh(facts: Facts, state: State, host: int, copy_is_short: bool) -> None:
             short, free = True, 0.0
     scale = total / needed if short else 1.0
     used, asked = 0.0, 0.0
-    for place in range(state.count[host]):
+    for place in range(state.filled[host]):
         vm = state.vms[host, place]
         given = allotted(state, host, place, min(state.demand[vm], pe), scale, short)
         if not state.incoming[host, place]:
@@ -121,37 +121,37 @@ def allotted(state: State, host: int, place: int, capped: float, scale: float, s
     return math.floor(capped * scale)
 
 
-@compiled
+@inner
 def refresh_all(facts: Facts, state: State, copy_is_short: bool) -> None:
     """Refresh every host."""
     for host in range(len(facts.pe_mips)):
-        if state.count[host] > 0:
+        if state.filled[host] > 0:
             refresh(facts, state, host, copy_is_short)
         else:
             state.used_mips[host] = state.asked_mips[host] = 0.0
 
 
-@inlined
+@inner
 def append(state: State, host: int, vm: int, incoming: bool) -> bool:
     """Put a VM at the end of a host's list; False where the list is full."""
-    place = state.count[host]
+    place = state.filled[host]
     if place >= state.vms.shape[1]:
         return False
     state.vms[host, place] = vm
     state.incoming[host, place] = incoming
-    state.count[host] = place + 1
+    state.filled[host] = place + 1
     return True
 
 
-@inlined
+@inner
 def drop(state: State, host: int, vm: int) -> None:
     """Take the first entry of a VM off a host's list."""
     found = False
-    for place in range(state.count[host]):
+    for place in range(state.filled[host]):
         if not found and state.vms[host, place] == vm:
             found = True
-        if found and place + 1 < state.count[host]:
+        if found and place + 1 < state.filled[host]:
             state.vms[host, place] = state.vms[host, place + 1]
             state.incoming[host, place] = state.incoming[host, place + 1]
     if found:
-        state.count[host] -= 1
+        state.filled[host] -= 1

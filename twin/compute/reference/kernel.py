@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from twin.compute.reference.arrays import Books, Facts, Plan, Rule, State
-from twin.compute.reference.compiled import compiled
+from twin.compute.reference.arrays import Array, Books, Facts, Plan, Rule, State
+from twin.compute.reference.compiled import compiled, inner
 from twin.compute.reference.hosts import (
     SAMPLE_S,
     append,
@@ -26,7 +26,7 @@ COPY_MB_S = 62.5
 OK, NO_PLACE, LIST_FULL = 0, 1, 2
 
 
-@compiled
+@inner
 def place_first(facts: Facts, rule: Rule, state: State, plan: Plan) -> int:
     """Place all VMs in order by nominal size, with memory; returns a status."""
     for host in range(len(facts.pe_mips)):
@@ -44,7 +44,7 @@ def place_first(facts: Facts, rule: Rule, state: State, plan: Plan) -> int:
     return OK
 
 
-@compiled
+@inner
 def first_host(facts: Facts, rule: Rule, plan: Plan, vm: int) -> int:
     """First fit, or least rise of power over idle with the detector's limit on the newcomer alone."""
     best, chosen, mips = np.inf, -1, facts.mips[vm]
@@ -65,8 +65,8 @@ def first_host(facts: Facts, rule: Rule, plan: Plan, vm: int) -> int:
     return chosen
 
 
-@compiled
-def book_energy(facts: Facts, rule: Rule, before: np.ndarray, state: State, books: Books, seconds: float) -> None:
+@inner
+def book_energy(facts: Facts, rule: Rule, before: Array, state: State, books: Books, seconds: float) -> None:
     """Energy of the interval that ends now: mean of the power at both ends, nothing where it began empty. [J]"""
     for host in range(len(facts.pe_mips)):
         left = clipped(before[host] / facts.total_mips[host])
@@ -77,10 +77,10 @@ def book_energy(facts: Facts, rule: Rule, before: np.ndarray, state: State, book
         books.energy_j[0] += (start + (end - start) / 2) * seconds
 
 
-@compiled
+@inner
 def close_interval(state: State, books: Books, seconds: float) -> None:
     """Book the states that held until now: active and short hosts, CPU asked, given and lost to copying."""
-    for host in range(len(state.count)):
+    for host in range(len(state.filled)):
         if books.active[host]:
             books.host_active_s[0] += seconds
             if state.used_mips[host] < state.asked_mips[host]:
@@ -98,10 +98,10 @@ def close_interval(state: State, books: Books, seconds: float) -> None:
             books.lost[0] += (asked - given) * seconds
 
 
-@compiled
+@inner
 def open_interval(state: State, books: Books) -> None:
     """Note the states that hold from now on."""
-    for host in range(len(state.count)):
+    for host in range(len(state.filled)):
         active = state.used_mips[host] > 0.0
         if books.active[host] and not active:
             books.shutdowns[0] += 1
@@ -110,7 +110,7 @@ def open_interval(state: State, books: Books) -> None:
         state.vm_was_copying[vm] = state.copying[vm]
 
 
-@compiled
+@inner
 def recompute(facts: Facts, rule: Rule, state: State, books: Books, now_s: float, seconds: float) -> None:
     """New demand on the old placement, with the books of the interval that ends."""
     before = state.used_mips.copy()
@@ -122,7 +122,7 @@ def recompute(facts: Facts, rule: Rule, state: State, books: Books, now_s: float
         book_energy(facts, rule, before, state, books, seconds)
 
 
-@compiled
+@inner
 def vanish(state: State) -> None:
     """Destroy VMs that ask for exactly nothing."""
     for vm in range(len(state.alive)):
@@ -131,7 +131,7 @@ def vanish(state: State) -> None:
             state.alive[vm] = False
 
 
-@compiled
+@inner
 def keep_last(plan: Plan, moves: int) -> int:
     """Forget the first of two moves of one VM; returns the number left."""
     kept = 0
@@ -145,7 +145,7 @@ def keep_last(plan: Plan, moves: int) -> int:
     return kept
 
 
-@compiled
+@inner
 def start_copies(facts: Facts, rule: Rule, state: State, plan: Plan, books: Books, moves: int) -> int:
     """Put the VMs on their destinations as incoming; returns a status."""
     for i in range(moves):
@@ -160,7 +160,7 @@ def start_copies(facts: Facts, rule: Rule, state: State, plan: Plan, books: Book
     return OK
 
 
-@compiled
+@inner
 def finish_copies(facts: Facts, state: State, plan: Plan, moves: int, ram_mb: float) -> int:
     """End the copies of one memory size, in starting order; a VM with two ends on the second.
 
@@ -180,10 +180,9 @@ def finish_copies(facts: Facts, state: State, plan: Plan, moves: int, ram_mb: fl
     return OK
 
 
-
-@compiled
+@inner
 def copy_all(
-    facts: Facts, rule: Rule, state: State, plan: Plan, books: Books, sizes: np.ndarray, moves: int, now_s: float
+    facts: Facts, rule: Rule, state: State, plan: Plan, books: Books, sizes: Array, moves: int, now_s: float
 ) -> float:
     """Carry out the moves of a step; returns the time of the last recomputation, negative where a list is full."""
     if start_copies(facts, rule, state, plan, books, moves) != OK:
@@ -202,18 +201,18 @@ def copy_all(
         if finish_copies(facts, state, plan, moves, size) != OK:
             return -1.0
         for host in np.flatnonzero(plan.closed):
-            refresh(facts, state, host, rule.violation_during_copy)
+            refresh(facts, state, int(host), rule.violation_during_copy)
         open_interval(state, books)
         last_s = then_s
     return last_s
 
 
-@compiled
+@inner
 def note(state: State, books: Books, step: int, now_s: float) -> None:
     """Write the row of a step, before its decisions."""
     row = books.series[step - 1]
     row[0], row[1], row[3] = now_s, books.energy_j[0], books.migrations[0]
-    for host in range(len(state.count)):
+    for host in range(len(state.filled)):
         row[2] += 1.0 if state.used_mips[host] > 0.0 else 0.0
         row[5] += state.used_mips[host]
     for vm in range(len(state.alive)):
@@ -221,9 +220,8 @@ def note(state: State, books: Books, step: int, now_s: float) -> None:
 
 
 @compiled
-def run(facts: Facts, rule: Rule, state: State, plan: Plan, books: Books, sizes: np.ndarray) -> int:
+def run(facts: Facts, rule: Rule, state: State, plan: Plan, books: Books, sizes: Array) -> int:
     """Run the whole trace; returns a status."""
-    np.random.seed(rule.seed)
     status = place_first(facts, rule, state, plan)
     if status != OK:
         return status

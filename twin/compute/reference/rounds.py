@@ -5,28 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from twin.compute.reference.arrays import Array, Facts, Plan, Rule, State
-from twin.compute.reference.compiled import compiled, inlined
+from twin.compute.reference.compiled import inlined, inner
 from twin.compute.reference.detectors import add_past, choose, over_utilized, verdict
 from twin.compute.reference.hosts import clipped, power_at
-
 
 CLEARLY_W = 1e-6
 """A rise larger than the best by this needs no exact arithmetic. [W]"""
 
 
-@inlined
+@inner
 def put(facts: Facts, state: State, plan: Plan, host: int, vm: int) -> bool:
     """Reserve a VM on a planned host; False where the list is full."""
-    place = plan.count[host]
+    place = plan.filled[host]
     if place >= plan.vms.shape[1]:
         return False
     plan.vms[host, place] = vm
-    plan.count[host] = place + 1
+    plan.filled[host] = place + 1
     add_sums(facts, state, plan, host, vm)
     return True
 
 
-@inlined
+@inner
 def add_sums(facts: Facts, state: State, plan: Plan, host: int, vm: int) -> None:
     """Add one VM to the sums of a planned host."""
     capped = min(state.demand[vm], facts.pe_mips[host])
@@ -40,13 +39,13 @@ def add_sums(facts: Facts, state: State, plan: Plan, host: int, vm: int) -> None
         add_past(facts, state, plan, host, vm)
 
 
-@compiled
+@inner
 def rebuild(facts: Facts, state: State, plan: Plan, host: int) -> None:
     """Sum a planned host anew, in list order."""
     demands, trends, oldests, sizes = state.demand, state.trend, state.oldest, facts.ram_mb
     given, asked, ram, trend, oldest = 0.0, 0.0, 0.0, 0.0, -1
     free, pe = facts.total_mips[host], facts.pe_mips[host]
-    for place in range(plan.count[host]):
+    for place in range(plan.filled[host]):
         vm = plan.vms[host, place]
         capped = min(demands[vm], pe)
         given += capped
@@ -59,35 +58,35 @@ def rebuild(facts: Facts, state: State, plan: Plan, host: int) -> None:
     plan.free[host], plan.oldest[host], plan.past_known[host] = free, oldest, False
 
 
-@compiled
+@inner
 def take(facts: Facts, state: State, plan: Plan, host: int, vm: int) -> None:
     """Take a VM off a planned host."""
     found = False
-    for place in range(plan.count[host]):
+    for place in range(plan.filled[host]):
         if not found and plan.vms[host, place] == vm:
             found = True
-        if found and place + 1 < plan.count[host]:
+        if found and place + 1 < plan.filled[host]:
             plan.vms[host, place] = plan.vms[host, place + 1]
     if found:
-        plan.count[host] -= 1
+        plan.filled[host] -= 1
     rebuild(facts, state, plan, host)
 
 
-@compiled
+@inner
 def begin(facts: Facts, state: State, plan: Plan) -> None:
     """Copy lists and utilisation of the last recomputation into the plan."""
     for host in range(len(facts.pe_mips)):
-        plan.count[host] = state.count[host]
-        for place in range(state.count[host]):
+        plan.filled[host] = state.filled[host]
+        for place in range(state.filled[host]):
             plan.vms[host, place] = state.vms[host, place]
-        if plan.count[host] > 0 or plan.asked[host] != 0.0 or plan.free[host] != facts.total_mips[host]:
+        if plan.filled[host] > 0 or plan.asked[host] != 0.0 or plan.free[host] != facts.total_mips[host]:
             rebuild(facts, state, plan, host)
         plan.used[host] = clipped(state.used_mips[host] / facts.total_mips[host])
         plan.power[host] = power_at(facts.curve_w[host], plan.used[host])
         plan.closed[host] = plan.picked[host] = False
 
 
-@compiled
+@inner
 def find(facts: Facts, rule: Rule, state: State, plan: Plan, vm: int) -> int:
     """Open host where power rises least and the detector stays quiet, -1 where there is none.
 
@@ -131,10 +130,10 @@ def find(facts: Facts, rule: Rule, state: State, plan: Plan, vm: int) -> int:
 def rough_power(curve_w: Array, place: float) -> float:
     """Power without the reference's way of rounding; ``place`` is utilisation times ten. [W]"""
     left = min(int(place), 9)
-    return curve_w[left] + (place - left) * (curve_w[left + 1] - curve_w[left])
+    return float(curve_w[left] + (place - left) * (curve_w[left + 1] - curve_w[left]))
 
 
-@compiled
+@inner
 def order_queue(state: State, plan: Plan, length: int) -> None:
     """Sort the queue by demand, descending and stable."""
     for i in range(length):
@@ -143,17 +142,17 @@ def order_queue(state: State, plan: Plan, length: int) -> None:
     plan.queue[:length] = plan.queue[:length][order]
 
 
-@compiled
+@inner
 def relieve(facts: Facts, rule: Rule, state: State, plan: Plan) -> int:
     """Queue VMs of over-utilised hosts, which are closed from now on; returns the length of the queue."""
     for host in range(len(facts.pe_mips)):
-        plan.closed[host] = plan.count[host] > 0 and over_utilized(facts, rule, state, plan, host, -1)
+        plan.closed[host] = plan.filled[host] > 0 and over_utilized(facts, rule, state, plan, host, -1)
     length = 0
     for host in range(len(facts.pe_mips)):
         plan.picked[host] = plan.closed[host]
         if not plan.closed[host]:
             continue
-        while plan.count[host] > 0:
+        while plan.filled[host] > 0:
             vm = choose(facts, rule, state, plan, host)
             plan.queue[length] = vm
             length += 1
@@ -163,7 +162,7 @@ def relieve(facts: Facts, rule: Rule, state: State, plan: Plan) -> int:
     return length
 
 
-@compiled
+@inner
 def place_relieved(facts: Facts, rule: Rule, state: State, plan: Plan, length: int) -> int:
     """Place the queue where it fits; returns the number of moves, -1 where a list is full."""
     moves = 0
@@ -179,21 +178,21 @@ def place_relieved(facts: Facts, rule: Rule, state: State, plan: Plan, length: i
     return moves
 
 
-@compiled
+@inner
 def least_used(plan: Plan) -> int:
     """Host to empty next, -1 where none is left."""
     least, chosen = 1.0, -1
-    for host in range(len(plan.count)):
+    for host in range(len(plan.filled)):
         used = plan.used[host]
-        if not plan.picked[host] and 0.0 < used < least and plan.count[host] > 0:
+        if not plan.picked[host] and 0.0 < used < least and plan.filled[host] > 0:
             least, chosen = used, host
     return chosen
 
 
-@compiled
+@inner
 def empty(facts: Facts, rule: Rule, state: State, plan: Plan, host: int, moves: int) -> int:
     """Move everything off one host or nothing; returns the number of moves, -1 where a list is full."""
-    length = plan.count[host]
+    length = plan.filled[host]
     for place in range(length):
         plan.queue[place] = plan.vms[host, place]
     order_queue(state, plan, length)
@@ -209,10 +208,10 @@ def empty(facts: Facts, rule: Rule, state: State, plan: Plan, host: int, moves: 
         plan.move_vm[moves + i], plan.move_host[moves + i] = vm, target
     for done in range(moves, moves + length):
         plan.picked[plan.move_host[done]] = True
-    return moves + length
+    return int(moves + length)
 
 
-@compiled
+@inner
 def decide(facts: Facts, rule: Rule, state: State, plan: Plan) -> int:
     """Moves of this step in starting order; returns their number, -1 where a list is full."""
     begin(facts, state, plan)

@@ -52,5 +52,5 @@ def test_bitbrains_gaps_become_nan_and_stopped_vms_ask_for_nothing(tmp_path: Pat
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match="'step' is missing"):
+    with pytest.raises(BadInputError, match="'cores' is missing"):
         read_bitbrains(planetlab_file(tmp_path))

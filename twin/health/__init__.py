@@ -1,4 +1,4 @@
-"""Data health: what is wrong with telemetry, as records."""
+"""Data health: what is wrong with telemetry, as records. Nothing is repaired here."""
 
 from twin.health.finding import Finding, FindingKind, finding_from_json
 

@@ -1,0 +1,139 @@
+"""Units that look wrong: a whole series, or one from some row on. Suggestions only, nothing is converted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.health.finding import Finding, FindingKind
+from twin.health.series import Series
+from twin.units import fahrenheit_to_celsius
+from twin.vocab import PointKind
+
+Array = NDArray[np.float64]
+_USUAL: dict[PointKind, tuple[float, float]] = {
+    PointKind.ZONE_AIR_TEMPERATURE: (8.0, 38.0),
+    PointKind.ZONE_HEATING_SETPOINT: (4.0, 32.0),
+    PointKind.ZONE_COOLING_SETPOINT: (14.0, 45.0),
+    PointKind.ZONE_SUPPLY_AIR_TEMPERATURE: (5.0, 48.0),
+    PointKind.AHU_SUPPLY_AIR_TEMPERATURE: (5.0, 48.0),
+    PointKind.AHU_SUPPLY_AIR_TEMPERATURE_SETPOINT: (7.0, 45.0),
+    PointKind.HOST_INLET_TEMPERATURE: (10.0, 45.0),
+}
+"""Where the median of a healthy series lies."""
+_SITE_W_M2 = (0.3, 500.0)
+"""Mean total electricity per floor area of buildings in use. [W/m²]"""
+SHARE_ABOVE = 0.02
+_WINDOW_ROWS = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A unit that the numbers may be in, and how to read them then."""
+
+    unit: str
+    convert: Callable[[Array], Array]
+
+
+_TEMPERATURES = (Suspicion("degF", fahrenheit_to_celsius), Suspicion("K", lambda v: v - 273.15))
+_POWERS = (Suspicion("kW", lambda v: v * 1e3), Suspicion("milli (W given as kW)", lambda v: v * 1e-3))
+_SHARES = (Suspicion("percent", lambda v: v * 0.01),)
+
+
+def _candidates(unit: str) -> tuple[Suspicion, ...]:
+    return {"degC": _TEMPERATURES, "W": _POWERS, "fraction": _SHARES}.get(unit, ())
+
+
+def wrong_unit(series: Series, floor_area_m2: float) -> Iterator[Finding]:
+    """Findings about the unit of a whole series, or of its part from one row on."""
+    if len(series.values) < 8:
+        return
+    whole = _whole(series, floor_area_m2)
+    if whole is not None:
+        yield whole
+        return
+    changed = _jump(series) if series.facts.unit == "degC" else _ratio_change(series)
+    if changed is not None:
+        yield changed
+
+
+def _suspect(series: Series, first: int, last: int, suspicion: Suspicion, shown: float) -> Finding:
+    whole = first == 0 and last >= len(series.values) - 1
+    span = "throughout" if whole else f"from {series.moment(first):%Y-%m-%d %H:%M} UTC on"
+    own = series.facts.unit
+    sentence = (
+        f"{shown:g} {own} {span} looks like {suspicion.unit}; confirm the unit in site.yaml, nothing was converted "
+        "and the span is kept out of calibration"
+    )
+    return series.finding(FindingKind.WRONG_UNIT, first, last, sentence, excluded=True, example=shown)
+
+
+def _whole(series: Series, floor_area_m2: float) -> Finding | None:
+    facts, middle = series.facts, float(np.median(series.values))
+    last = len(series.values) - 1
+    low, high = _USUAL.get(series.point.kind, (facts.low, facts.high))
+    outside = (series.values < facts.low) | (series.values > facts.high)
+    if not low <= middle <= high or float(outside.mean()) > SHARE_ABOVE:
+        for suspicion in _candidates(facts.unit):
+            read = suspicion.convert(series.values)
+            inside = (read >= facts.low) & (read <= facts.high)
+            if low <= float(np.median(read)) <= high and float((~inside).mean()) <= SHARE_ABOVE:
+                return _suspect(series, 0, last, suspicion, middle)
+    if series.point.kind is PointKind.ELECTRIC_POWER and floor_area_m2 > 0:
+        density = float(series.values.mean()) / floor_area_m2
+        for suspicion in _POWERS:
+            fits = _SITE_W_M2[0] <= float(suspicion.convert(np.array([density]))[0]) <= _SITE_W_M2[1]
+            if not _SITE_W_M2[0] <= density <= _SITE_W_M2[1] and density > 0 and fits:
+                return _suspect(series, 0, last, suspicion, middle)
+    return None
+
+
+def _jump(series: Series) -> Finding | None:
+    """A change of unit of a temperature: a jump within a row or two that another unit explains."""
+    values = series.values
+    steps = np.abs(np.diff(values))
+    limit = max(8.0, 6.0 * float(np.quantile(steps, 0.99)))
+    for row in np.flatnonzero(steps > limit):
+        before, after = values[max(0, row - 3) : row + 1], values[row + 1 : row + 5]
+        jump = abs(float(np.median(after) - np.median(before)))
+        if jump < limit:  # a spike: it comes back
+            continue
+        for suspicion in _candidates(series.facts.unit):
+            read = suspicion.convert(after)
+            if abs(float(read[0] - before[-1])) < 0.15 * jump + 0.5:
+                return _suspect(series, int(row) + 1, len(values) - 1, suspicion, float(after[0]))
+    return None
+
+
+def _ratio_change(series: Series) -> Finding | None:
+    """A change of unit of a power or share: the level before and after differs by the factor between two units."""
+    values = np.abs(series.values)
+    if len(values) < 2 * _WINDOW_ROWS or not np.any(values):
+        return None
+    sums = np.concatenate(([0.0], np.cumsum(values)))
+    rows = np.arange(_WINDOW_ROWS, len(values) - _WINDOW_ROWS + 1)
+    before = (sums[rows] - sums[rows - _WINDOW_ROWS]) / _WINDOW_ROWS
+    after = (sums[rows + _WINDOW_ROWS] - sums[rows]) / _WINDOW_ROWS
+    floor = 1e-9 * float(values.max())
+    ratio = np.log(np.maximum(after, floor) / np.maximum(before, floor))
+    for suspicion in _candidates(series.facts.unit):
+        factor = float(suspicion.convert(np.ones(1))[0])
+        best = int(np.argmin(np.abs(ratio + np.log(factor))))
+        row = int(rows[best])
+        fits = abs(ratio[best] + np.log(factor)) < 0.5
+        if fits and _stays(values, row, factor):
+            return _suspect(series, row, len(values) - 1, suspicion, float(series.values[row]))
+    return None
+
+
+def _stays(values: Array, row: int, factor: float) -> bool:
+    """Whether the series after a row fits the part before it once it is converted, and only then."""
+    before, after = values[:row], values[row:] * factor
+    usual, seen = np.quantile(before, [0.5, 0.95]), np.quantile(after, [0.5, 0.95])
+    if usual[1] <= 0 or seen[1] <= 0:
+        return False
+    raw = float(np.quantile(values[row:], 0.95) / usual[1])
+    return bool(abs(np.log(seen[1] / usual[1])) < np.log(4.0) and abs(np.log(raw)) > np.log(20.0))

@@ -2,8 +2,76 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from twin.cli.output import HERE, JsonOption, WorkspaceOption, print_json, print_table, require_workspace, say
+from twin.errors import BadInputError, OutsideWorldError
+
+site = typer.Typer(no_args_is_help=True, help="Check the site file of a workspace.")
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this area to the application."""
+    app.command()(init)
+    app.add_typer(site, name="site")
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(help="Folder to create.", metavar="DIR")],
+    as_json: JsonOption = False,
+) -> None:
+    """Create a workspace with a commented site.yaml to start from."""
+    from connectors.settings.template import TEMPLATE
+
+    path = directory / "site.yaml"
+    if path.exists():
+        raise BadInputError(f"{path} exists already; edit it, or name another folder")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "scenarios").mkdir(exist_ok=True)
+        path.write_text(TEMPLATE, encoding="utf-8")
+        ignore = directory / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("var/\n", encoding="utf-8")
+    except OSError as error:
+        raise OutsideWorldError(f"{directory}: cannot be created ({error.strerror or error})") from None
+    if as_json:
+        print_json({"workspace": str(directory), "site_file": str(path)})
+    else:
+        say(f"created {path}; describe your building in it, then run 'understudy site check --workspace {directory}'")
+
+
+@site.command()
+def check(workspace: WorkspaceOption = HERE, as_json: JsonOption = False) -> None:
+    """Check site.yaml and say what it describes."""
+    from connectors.settings import load_site
+
+    site_file = load_site(require_workspace(workspace) / "site.yaml")
+    described = site_file.site
+    facts = {
+        "zones": len(described.zones),
+        "air_handlers": len(described.air_handlers),
+        "hosts": len(described.hosts),
+        "vms": len(described.vms),
+        "points": len(described.points),
+        "sources": len(site_file.sources),
+        "connectors": len(site_file.connectors),
+    }
+    if as_json:
+        meters = {str(meter.kind): [str(use) for use in meter.covers] for meter in described.meters}
+        print_json({"ok": True, "name": described.name, **facts, "meters": meters, "digest": site_file.digest})
+        return
+    rows = [(name.replace("_", " "), str(count)) for name, count in facts.items()]
+    print_table(f"{described.name}: the site file is fine", ("what", "count"), rows)
+
+
+@site.command()
+def schema(as_json: JsonOption = False) -> None:
+    """Print the JSON schema of site.yaml, for editors."""
+    from connectors.settings import site_schema
+
+    _ = as_json  # the schema is a JSON document either way
+    print_json(site_schema())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -20,14 +20,22 @@ from twin.vocab import KIND_FACTS, PointKind
 
 Array = NDArray[np.float64]
 SILENT_STEPS = 4
+COMPANIONS: Mapping[PointKind, tuple[PointKind, ...]] = {
+    PointKind.ZONE_AIR_TEMPERATURE: (PointKind.ZONE_HEATING_SETPOINT, PointKind.ZONE_COOLING_SETPOINT),
+    PointKind.AHU_SUPPLY_AIR_TEMPERATURE: (PointKind.AHU_SUPPLY_AIR_TEMPERATURE_SETPOINT,),
+}
+"""Kinds that must be in the frame too, since a value that stands at its setpoint is not stuck."""
 
 
-def examine(site: Site, frame: pd.DataFrame, *, now: datetime | None = None) -> list[Finding]:
+def examine(
+    site: Site, frame: pd.DataFrame, *, only: PointKind | None = None, now: datetime | None = None
+) -> list[Finding]:
     """Findings about the telemetry of a site, by point and time.
 
     Args:
         site: names points, kinds and floor areas.
         frame: long-form telemetry; all points of a kind should be in it, since neighbours are compared.
+        only: the kind to examine; all where None.
         now: the moment of arrival for live data; None for history.
     """
     known = {point.id: point for point in site.points}
@@ -37,8 +45,11 @@ def examine(site: Site, frame: pd.DataFrame, *, now: datetime | None = None) -> 
         step_s = point.step_s or site.step_s
         by_kind[point.kind].append(Series(point=point, times_s=times, values=values, step_s=step_s))
     found: list[Finding] = []
-    for kind in sorted(by_kind):
-        found.extend(_of_kind(site, by_kind[kind]))
+    for kind in sorted(by_kind) if only is None else [kind for kind in by_kind if kind is only]:
+        targets: dict[str, list[Series]] = {one.point.of: [] for one in by_kind[kind]} | _by_owner(
+            by_kind, COMPANIONS.get(kind, ())
+        )
+        found.extend(_of_kind(site, by_kind[kind], targets))
         found.extend(_silent(by_kind[kind], now))
     return sorted(found, key=lambda one: (one.point, one.start.timestamp() if one.start else 0.0, one.kind))
 
@@ -79,7 +90,27 @@ def future_rows(frame: pd.DataFrame, now: datetime, step_s: float) -> tuple[pd.D
     return future, found
 
 
-def _of_kind(site: Site, group: Sequence[Series]) -> Iterator[Finding]:
+def _by_owner(by_kind: Mapping[PointKind, Sequence[Series]], kinds: Sequence[PointKind]) -> dict[str, list[Series]]:
+    """Series of some kinds by the zone or unit that they belong to."""
+    owners: dict[str, list[Series]] = defaultdict(list)
+    for kind in kinds:
+        for one in by_kind.get(kind, ()):
+            owners[one.point.of].append(one)
+    return owners
+
+
+def _at_rows(one: Series, others: Sequence[Series]) -> Array | None:
+    """Values of other series that were in force at the rows of one, shape (rows, others); None without others."""
+    if not others:
+        return None
+    columns = []
+    for other in others:
+        index = np.searchsorted(other.times_s, one.times_s, side="right") - 1
+        columns.append(np.where(index >= 0, other.values[np.maximum(index, 0)], np.nan))
+    return np.stack(columns, axis=1)
+
+
+def _of_kind(site: Site, group: Sequence[Series], targets: Mapping[str, Sequence[Series]]) -> Iterator[Finding]:
     area = sum(zone.floor_area_m2 for zone in site.zones if zone.conditioned)
     start, table = _table(group)
     for i, one in enumerate(group):
@@ -90,7 +121,7 @@ def _of_kind(site: Site, group: Sequence[Series]) -> Iterator[Finding]:
         if not suspected:
             yield from series.impossible(one)
             yield from series.spikes(one)
-        yield from series.stuck(one, _others(one, table, i, start))
+        yield from series.stuck(one, _others(one, table, i, start), _at_rows(one, targets[one.point.of]))
         yield from clocks.off_grid(one)
         yield from clocks.sun_clock(one, site)
     if KIND_FACTS[group[0].point.kind].moves:

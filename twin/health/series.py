@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from twin.health.finding import Finding, FindingKind
 from twin.site import Point
-from twin.units import SECONDS_PER_HOUR
-from twin.vocab import KIND_FACTS, KindFacts
+from twin.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
+from twin.vocab import KIND_FACTS, KindFacts, PointKind
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -20,7 +20,12 @@ HELD_STEPS = 2
 LISTED = 20
 """Findings of one kind that are listed singly per point; the rest is summed up."""
 STUCK_H = 6.0
+AT_SETPOINT_K = 0.06
+FRESH_AIR_PPM = 10.0
+ALONE_FACTOR = 1.5
+"""A sensor without neighbours counts as stuck that much later."""
 DEAD_H = 24.0
+USUAL_SHARE = 0.01
 SPIKE_RATIO = 6.0
 NOISY_SHARE = 0.01
 """Share of isolated outliers above which the series counts as noisy as a whole."""
@@ -184,13 +189,15 @@ def runs(values: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return first, last
 
 
-def stuck(series: Series, neighbours: Array | None) -> Iterator[Finding]:
+def stuck(series: Series, neighbours: Array | None, targets: Array | None) -> Iterator[Finding]:
     """Runs of one value that are too long for a living sensor.
 
     Args:
         series: the series.
         neighbours: mean of other points of the same kind at the same rows, None where there is none; a sensor counts
             as stuck only while they move.
+        targets: setpoints at the same rows, shape (rows, setpoints), None where there are none; a value that stands at
+            its setpoint is under control, not stuck.
     """
     if len(series.values) < 8:
         return
@@ -199,45 +206,66 @@ def stuck(series: Series, neighbours: Array | None) -> Iterator[Finding]:
     limit = _stuck_limit_h(series, hours)
     if limit is None:
         return
+    limit *= 1.0 if neighbours is not None or not series.facts.moves else ALONE_FACTOR
+    usual = float(np.nanstd(neighbours)) if neighbours is not None and np.isfinite(neighbours).any() else 0.0
     found = 0
-    for begin, end, length in zip(first, last, hours, strict=True):
-        if length < limit or found == LISTED:
+    for begin, end in zip(first[hours >= limit], last[hours >= limit], strict=True):
+        rows = slice(int(begin), int(end) + 1)
+        still = neighbours is not None and not _moves(neighbours[rows], usual)
+        if still or _controlled(series, rows, targets) or not _faulty(series, begin, end):
             continue
-        if neighbours is not None and not _moves(neighbours[begin : end + 1]):
-            continue
-        if not series.facts.moves and not _dead(series, begin, end):
-            continue
-        found += 1
+        length = float(series.times_s[end] - series.times_s[begin]) / SECONDS_PER_HOUR
         sentence = (
             f"stands at exactly {series.values[begin]:g} {series.facts.unit} for {length:.1f} h from "
             f"{series.moment(begin):%Y-%m-%d %H:%M} UTC while it should move; kept out of calibration and of guards"
         )
-        yield series.finding(
-            FindingKind.STUCK,
-            int(begin),
-            int(end),
-            sentence,
-            excluded=True,
-            hours=float(length),
-            value=series.values[begin],
-        )
+        value = float(series.values[begin])
+        yield series.finding(FindingKind.STUCK, begin, end, sentence, excluded=True, hours=length, value=value)
+        found += 1
+        if found == LISTED:
+            return
 
 
 def _stuck_limit_h(series: Series, hours: Array) -> float | None:
-    """Longest run that is still normal: 6 h for what moves, 24 h for meters, more where coarse digits make runs. [h]"""
+    """Longest run that is still normal. [h]
+
+    6 h for what moves and 24 h for meters; more where runs of that length are usual, as with coarse digits or perfect
+    control: 1.25 times the longest run that is seen in one of ten weeks.
+    """
     if series.facts.moves:
-        return max(STUCK_H - series.step_s / SECONDS_PER_HOUR, 3.0 * float(np.quantile(hours, 0.99)))
-    return DEAD_H if series.facts.unit == "W" else None
+        least = STUCK_H - 1.5 * series.step_s / SECONDS_PER_HOUR
+    elif series.facts.unit == "W":
+        least = DEAD_H
+    else:
+        return None
+    weeks = (series.times_s[-1] - series.times_s[0]) / SECONDS_PER_DAY / 7.0
+    rank = 3 + int(weeks / 10.0)
+    longest = np.sort(hours)[::-1]
+    return max(least, 1.25 * float(longest[rank])) if len(longest) > rank else least
 
 
-def _moves(line: Array) -> bool:
+def _moves(line: Array, usual: float) -> bool:
+    """Whether neighbours show a fifth of their usual spread."""
     known = line[np.isfinite(line)]
-    return bool(len(known)) and float(known.max() - known.min()) > 1e-6
+    return bool(len(known)) and float(known.std()) > 0.2 * usual
+
+
+def _controlled(series: Series, rows: slice, targets: Array | None) -> bool:
+    """Whether a constant value is a setpoint that is held, or the fresh-air level of carbon dioxide."""
+    value = float(series.values[rows][0])
+    if series.point.kind is PointKind.ZONE_CO2:
+        return value <= float(series.values[possible(series)].min(initial=value)) + FRESH_AIR_PPM
+    if targets is None:
+        return False
+    near = (np.abs(targets[rows] - value) < AT_SETPOINT_K).any(axis=1)
+    return float(near.mean()) > 0.5
+
+
+def _faulty(series: Series, begin: int, end: int) -> bool:
+    return series.facts.moves or _dead(series, begin, end)
 
 
 def _dead(series: Series, begin: int, end: int) -> bool:
-    """Whether a constant run of a meter is a fault: not zero, or zero where the meter otherwise hardly ever is."""
-    if series.values[begin] != 0.0:
-        return True
+    """Whether a constant run of a meter is a fault: it isn't when the same value is usual elsewhere, as a base load is."""
     outside = np.concatenate((series.values[:begin], series.values[end + 1 :]))
-    return len(outside) > 0 and float((outside == 0.0).mean()) < 0.01
+    return len(outside) > 0 and float((outside == series.values[begin]).mean()) < USUAL_SHARE

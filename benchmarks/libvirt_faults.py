@@ -1,0 +1,344 @@
+"""Live migrations between real libvirt hosts with faults drawn from a seed; every outcome is compared with the kernel.
+
+Run as root: ``python -m benchmarks.libvirt_faults --moves 200 --seed 1``. Prints one JSON line per move and a summary.
+Needs the libvirt rig (README of the rig names the packages), found beside the repository or by UNDERSTUDY_SHARED.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from connectors.libvirt_hosts.connector import LibvirtConnector
+from connectors.libvirt_hosts.mover import Move
+from connectors.libvirt_hosts.moving import Outcome
+from connectors.libvirt_hosts.settings import LibvirtHost, LibvirtSettings, MoveRules
+from twin.errors import OutsideWorldError
+from twin.streams import stream
+
+ROOT = Path(__file__).parents[1]
+NAME, SUBNET = "undb", "10.213.92"
+GUESTS = 4
+DIRTY_CALM, DIRTY_WILD = 40, 900
+MBIT_S = 100
+
+
+def cluster() -> Any:
+    """The rig's Python view of the hosts."""
+    shared = Path(os.environ.get("UNDERSTUDY_SHARED", ROOT.parent / "shared"))
+    folder = shared / "rigs" / "libvirt_cluster"
+    sys.path.insert(0, str(folder))
+    from rig import Cluster
+
+    made = Cluster(name=NAME, subnet=SUBNET)
+    made.folder = folder
+    return made
+
+
+def rig_command(rig: Any, *argv: object) -> None:
+    """Runs the rig's command line, which leaves no child process with us."""
+    environment = {**os.environ, "RIG_NAME": NAME, "RIG_SUBNET": SUBNET}
+    command = [sys.executable, str(rig.folder / "rig.py"), *map(str, argv)]
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+
+
+def connector_for(rig: Any) -> LibvirtConnector:
+    """A connector to all hosts of the rig over its network."""
+    return LibvirtConnector(
+        "cloud",
+        LibvirtSettings(
+            hosts={host: LibvirtHost(uri=rig.uri(host, "tcp")) for host in rig.hosts},
+            rules=MoveRules(
+                shortest_deadline_s=12.0,
+                verify_s=25.0,
+                shared_paths=[str(rig.dir / "shared")],
+                moves_per_host=4,
+                memory_margin_bytes=16e6,
+            ),
+            guests=rig.guests,
+            timeout_s=4.0,
+            keepalive_s=2,
+            keepalive_count=3,
+        ),
+    )
+
+
+def _signal_daemon(rig: Any, host: str, number: signal.Signals) -> None:
+    if pid := rig.libvirtd_pid(host):
+        os.kill(pid, number)
+
+
+def _hang(rig: Any, host: str) -> None:
+    _signal_daemon(rig, host, signal.SIGSTOP)
+    time.sleep(5.0)
+    _signal_daemon(rig, host, signal.SIGCONT)
+
+
+def _limit_memory(rig: Any, host: str) -> None:
+    pid = rig.libvirtd_pid(host)
+    subprocess.run(["prlimit", "--pid", str(pid), "--as=150000000"], check=True)
+
+
+def _cut(rig: Any, host: str, peer: str | None) -> None:
+    rig.cut(host, peer)
+    time.sleep(9.0)
+    rig.heal(host)
+    rig.rate(host, MBIT_S)
+
+
+def _restart_daemon(rig: Any, host: str) -> None:
+    rig.daemon_kill(host)
+    time.sleep(1.5)
+    rig.daemon_start(host)
+
+
+def _power_cycle(rig: Any, host: str) -> None:
+    rig.power_off(host)
+    time.sleep(3.0)
+    rig_command(rig, "power-on", host)
+
+
+Strike = Callable[[Any, str, str], None]
+DURING: Mapping[str, Strike] = {
+    "none": lambda rig, source, target: None,
+    "source daemon killed": lambda rig, source, target: _restart_daemon(rig, source),
+    "target daemon killed": lambda rig, source, target: _restart_daemon(rig, target),
+    "source power cut": lambda rig, source, target: _power_cycle(rig, source),
+    "target power cut": lambda rig, source, target: _power_cycle(rig, target),
+    "target unplugged": lambda rig, source, target: _cut(rig, target, None),
+    "data path cut": lambda rig, source, target: _cut(rig, target, source),
+    "control path cut": lambda rig, source, target: _cut(rig, source, "ctl"),
+    "source daemon hangs": lambda rig, source, target: _hang(rig, source),
+    "target daemon hangs": lambda rig, source, target: _hang(rig, target),
+}
+SPECIAL = ("never converges", "target out of memory", "duplicate request", "pusher killed")
+FAULTS = (*DURING, "none", "none", *SPECIAL)
+LETHAL = frozenset({"source power cut", "target power cut"})
+"""Faults that kill a guest if it stands there: not counted as lost."""
+
+
+class Run:
+    """One seeded run of many moves."""
+
+    def __init__(self, rig: Any, seed: int) -> None:
+        self.rig = rig
+        self.seed = seed
+        self.boot_tick: dict[str, int] = dict.fromkeys(rig.guests, 0)
+        self.tally: Counter[str] = Counter()
+
+    def step(self, index: int) -> dict[str, object]:
+        """One move with one fault, and what was claimed against what is."""
+        rng = stream(self.seed, "libvirt_faults", str(index))
+        guest, fault, source, target = self._draw(rng)
+        self._prepare(guest, source, fault)
+        connector = connector_for(self.rig)
+        move = self._moved(connector, guest, target, fault, float(rng.uniform(0.0, 3.0)))
+        before_healing = self.rig.where(guest)
+        self._heal()
+        truth = self._settled(guest)
+        shown = connector.look().named(guest)
+        connector.close()
+        row = {
+            "move": index,
+            "guest": guest,
+            "fault": fault,
+            "claimed": str(move.outcome),
+            "adopted": move.adopted,
+            "took_s": round(move.took_s, 2),
+            "kernel_then": before_healing,
+            "kernel": truth,
+            "connector": shown.host if shown is not None and shown.active else None,
+            "faults_of_ours": self._verdicts(move, fault, truth, before_healing, shown),
+        }
+        self.tally.update([f"claimed {move.outcome}", f"fault {fault}", *row["faults_of_ours"]])
+        self._revive(guest)
+        return row
+
+    def _draw(self, rng: np.random.Generator) -> tuple[str, str, str, str]:
+        guest = self.rig.guests[int(rng.integers(GUESTS))]
+        fault = FAULTS[int(rng.integers(len(FAULTS)))]
+        source = self.rig.where(guest)[0]
+        others = [host for host in self.rig.hosts if host != source]
+        return guest, fault, source, others[int(rng.integers(len(others)))]
+
+    def _prepare(self, guest: str, source: str, fault: str) -> None:
+        for host in self.rig.hosts:
+            self.rig.rate(host, MBIT_S)
+        self.rig.control(guest, dirty=DIRTY_WILD if fault == "never converges" else DIRTY_CALM, window=48)
+        time.sleep(1.5)
+
+    def _moved(self, connector: LibvirtConnector, guest: str, target: str, fault: str, delay_s: float) -> Move:
+        if fault == "target out of memory":
+            _limit_memory(self.rig, target)
+        found = connector.look().named(guest)
+        if found is None:
+            message = f"{guest} is not found before its move"
+            raise OutsideWorldError(message)
+        if fault == "pusher killed":
+            return self._after_killed_pusher(connector, guest, target, delay_s)
+        helper = self._helper(guest, found.host, target, fault, delay_s)
+        try:
+            return connector.move(found, target)
+        finally:
+            if helper is not None:
+                helper.join(90.0)
+            if fault == "target out of memory":
+                _restart_daemon(self.rig, target)
+
+    def _helper(self, guest: str, source: str, target: str, fault: str, delay_s: float) -> threading.Thread | None:
+        if fault == "duplicate request":
+            return _started(lambda: self._duplicate(guest, target), delay_s)
+        strike = DURING.get(fault)
+        if strike is None or fault == "none":
+            return None
+        return _started(lambda: strike(self.rig, source, target), delay_s)
+
+    def _duplicate(self, guest: str, target: str) -> None:
+        other = connector_for(self.rig)
+        found = other.look().named(guest)
+        if found is not None and found.host != target:
+            with contextlib.suppress(OutsideWorldError):
+                other.move(found, target)
+        other.close()
+
+    def _after_killed_pusher(self, connector: LibvirtConnector, guest: str, target: str, delay_s: float) -> Move:
+        pusher = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.libvirt_faults", "--push", guest, target], cwd=ROOT
+        )
+        time.sleep(2.0 + delay_s)
+        pusher.kill()
+        pusher.wait()
+        found = connector.look().named(guest)
+        if found is None:
+            message = f"{guest} is gone after its pusher was killed"
+            raise OutsideWorldError(message)
+        return connector.move(found, target)
+
+    def _heal(self) -> None:
+        for host in self.rig.hosts:
+            if not self.rig.init_pid(host):
+                rig_command(self.rig, "power-on", host)
+            _signal_daemon(self.rig, host, signal.SIGCONT)
+            self.rig.daemon_start(host)
+            self.rig.heal(host)
+
+    def _settled(self, guest: str) -> list[str]:
+        """Hosts with a process of the guest, once that stays the same for a second."""
+        end = time.monotonic() + 30.0
+        last, since = self.rig.where(guest), time.monotonic()
+        while time.monotonic() < end and time.monotonic() - since < (1.0 if len(last) == 1 else 8.0):
+            time.sleep(0.2)
+            now = self.rig.where(guest)
+            if now != last:
+                last, since = now, time.monotonic()
+        return last
+
+    def _verdicts(self, move: Move, fault: str, truth: list[str], then: list[str], shown: Any) -> list[str]:
+        """What is wrong with the claim or the guest; empty when all is well."""
+        wrong = []
+        if len(truth) > 1:
+            wrong.append("doubled")
+        if not truth and fault not in LETHAL:
+            wrong.append("lost")
+        seen = [shown.host] if shown is not None and shown.active else []
+        if seen != truth:
+            wrong.append("connector and kernel differ")
+        expected = {Outcome.ARRIVED: [move.target], Outcome.STAYED: [move.source], Outcome.DOWN: []}
+        if move.outcome in expected and expected[move.outcome] not in (truth, then):
+            wrong.append("claimed state is not true")
+        if move.outcome not in expected and move.outcome is not Outcome.UNKNOWN:
+            wrong.append(f"ended as {move.outcome}")
+        if move.outcome is Outcome.UNKNOWN and all(sight.reachable for sight in move.sights):
+            wrong.append("unknown although both hosts answered")
+        if truth and not self._unbroken(move.guest):
+            wrong.append("clock broken")
+        return wrong
+
+    def _unbroken(self, guest: str) -> bool:
+        count = len(self.rig.ticks(guest))
+        end = time.monotonic() + 8.0
+        while len(self.rig.ticks(guest)) <= count and time.monotonic() < end:
+            time.sleep(0.2)
+        ticks = self.rig.ticks(guest)[self.boot_tick[guest] :]
+        return len(ticks) + self.boot_tick[guest] > count and ticks == list(range(1, len(ticks) + 1))
+
+    def _revive(self, _: str) -> None:
+        """Guests that a power cut killed are booted again; their clocks begin anew."""
+        for guest in self.rig.guests:
+            if not self.rig.where(guest):
+                host = next(h for h in self.rig.hosts if self._defined(h, guest))
+                self.boot_tick[guest] = len(self.rig.ticks(guest))
+                self.rig.virsh(host, "start", guest)
+
+    def _defined(self, host: str, guest: str) -> bool:
+        return bool(self.rig.virsh(host, "domstate", guest, check=False).returncode == 0)
+
+
+def _started(work: Callable[[], None], delay_s: float) -> threading.Thread:
+    def run() -> None:
+        time.sleep(delay_s)
+        work()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def push(guest: str, target: str) -> None:
+    """The pusher that is to be killed."""
+    connector = connector_for(cluster())
+    found = connector.look().named(guest)
+    if found is not None:
+        connector.move(found, target)
+
+
+def run(moves: int, seed: int) -> dict[str, object]:
+    """All moves, then the summary."""
+    rig = cluster()
+    rig_command(rig, "up", "-n", 3, "-m", GUESTS, "--mem", 96, "--fresh")
+    try:
+        work, began = Run(rig, seed), time.monotonic()
+        for index in range(moves):
+            print(json.dumps(work.step(index)), flush=True)
+        wrong = {name: n for name, n in work.tally.items() if not name.startswith(("claimed ", "fault "))}
+        summary: dict[str, object] = {
+            "moves": moves,
+            "seed": seed,
+            "minutes": round((time.monotonic() - began) / 60, 1),
+            "claimed": {name[8:]: n for name, n in sorted(work.tally.items()) if name.startswith("claimed ")},
+            "faults": {name[6:]: n for name, n in sorted(work.tally.items()) if name.startswith("fault ")},
+            "wrong": wrong,
+        }
+    finally:
+        rig_command(rig, "down")
+    return summary
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--moves", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--push", nargs=2, metavar=("GUEST", "TARGET"))
+    options = parser.parse_args()
+    if options.push:
+        push(*options.push)
+    else:
+        print(json.dumps(run(options.moves, options.seed)))
+
+
+if __name__ == "__main__":
+    main()

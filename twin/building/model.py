@@ -67,14 +67,13 @@ class BuildingModel:
         given: tuple[Array, Array] | None = None,
     ) -> None:
         self.steps, self.step_s = drivers.steps, drivers.step_s
-        self._program = program
+        self._program: Program
         self._net: Network = network(site, parameters, drivers.step_s)
         self._plant: Plant = plant(site, parameters)
         self._gains = _gains(site, parameters)
         self._members = _members(site)
         self._out = _surroundings(site, parameters, drivers, self._net, sun or sun_on(site, drivers), given)
-        tolerance = program.arrays.night_k * self._plant.night_tolerance
-        self._arrays = program.arrays._replace(night_k=tolerance)
+        self.follow(program)
         self._control: ControlState = control_state(program)
         self._orders: CommandArrays = command_arrays(program)
         zones, units = len(site.zones), len(site.air_handlers)
@@ -97,6 +96,11 @@ class BuildingModel:
         fresh = control_state(self._program)
         for mine, new in zip(self._control, fresh, strict=True):
             mine[:] = new
+
+    def follow(self, program: Program) -> None:
+        """Carry out another program from the next step on, as when a push or its rollback takes effect."""
+        self._program = program
+        self._arrays = program.arrays._replace(night_k=program.arrays.night_k * self._plant.night_tolerance)
 
     def advance(self, until: int) -> None:
         """Advance to step ``until`` (not included) in one call of the kernel; nothing if already there."""

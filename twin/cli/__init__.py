@@ -20,6 +20,7 @@ from twin.cli import (
     forecasts,
     models,
     plans,
+    proposals,
     runs,
     site,
     telemetry,
@@ -49,7 +50,7 @@ def root(
         raise typer.Exit
 
 
-for area in (demo, site, telemetry, models, forecasts, runs, plans, users, audit, connectors, building, dashboard):
+for area in (demo, site, telemetry, models, forecasts, runs, plans, proposals, users, audit, connectors, building, dashboard):
     area.register(app)
 
 

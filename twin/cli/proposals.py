@@ -1,0 +1,340 @@
+"""How a plan comes about: days ahead, search in the twin, effect over the whole ensemble, steps, document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twin.canonical import plain
+from twin.cli.control_room import AsOption, open_control_room, principal_of
+from twin.cli.output import HERE, JsonOption, Progress, WorkspaceOption, print_json, progress_bar, say
+from twin.cli.plans import plans, view_document
+from twin.cli.workspace import Workspace
+from twin.errors import RefusedError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from optimizer.evaluation import Effect, Rehearsal
+    from optimizer.goals import Goal
+    from optimizer.search import SearchResult
+    from twin.drivers import Drivers, Weather
+    from twin.model import Model
+    from twin.plan_document import Alternative, Evidence, Guard, Interval, Plan
+    from twin.policy import Policy
+    from twin.ports import Connector
+    from twin.site import Site
+    from twin.telemetry import CalibrationData
+
+AHEAD_DAYS = 7
+SAMPLES = 3
+MEMBERS = 6
+LEAST_SAVING_PERCENT = 1.0
+"""What acting costs, as a share of the goal: below it nothing is proposed. [%]"""
+GUARD_MARGIN_K = 3.0
+"""A room this far outside its unoccupied band stops a push. [K]"""
+
+
+def register(_: typer.Typer) -> None:
+    """Adds the command of this area to those on plans."""
+    plans.command("propose")(propose_plan)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A policy with all that was found out about it."""
+
+    policy: Policy
+    goal: Goal
+    search: SearchResult
+    effect: Effect
+    saving: Interval
+    """Of the goal. [%]"""
+
+
+def accepted_model(here: Workspace) -> Model:
+    """The model in use.
+
+    Raises:
+        RefusedError: there is none, or calibration did not accept it.
+    """
+    model = here.models.current()
+    if not model.accepted:
+        message = f"model {model.model_id[:12]} is not accepted: {'; '.join(model.reasons)}"
+        raise RefusedError(f"{message}; calibrate again on more or better telemetry before proposing a plan")
+    return model
+
+
+def present(here: Workspace) -> datetime:
+    """The moment after the last reading of a zone temperature: where the future begins."""
+    from twin.vocab import PointKind
+
+    points = [point.id for point in here.site.points_of(PointKind.ZONE_AIR_TEMPERATURE)]
+    last: datetime = here.telemetry.read(points)["timestamp"].max().to_pydatetime()
+    return last + timedelta(seconds=here.site.step_s)
+
+
+def days_ahead(here: Workspace, weather: Weather | None, *, seed: int, samples: int = SAMPLES) -> tuple[Drivers, ...]:
+    """Samples of the week ahead; the first is the median.
+
+    Args:
+        here: the workspace.
+        weather: a weather service's forecast on the grid of the week, None: forecast from the telemetry alone.
+        seed: of the samples.
+        samples: how many.
+    """
+    from twin.cli.recorded_drivers import TelemetryDrivers
+
+    now = present(here)
+    ahead = TelemetryDrivers(here, seed).ahead(now, now + timedelta(days=AHEAD_DAYS), samples)
+    return ahead if weather is None else tuple(replace(one, weather=weather) for one in ahead)
+
+
+def rehearsal_of(here: Workspace, ahead: tuple[Drivers, ...], *, seed: int) -> Rehearsal:
+    """The twin with the week that lies ahead."""
+    from optimizer.evaluation import Rehearsal
+    from optimizer.experience import experience
+    from twin.cli.recorded_drivers import TelemetryDrivers
+    from twin.cli.runs import twin_of
+
+    history = TelemetryDrivers(here, seed).history(ahead[0].start)
+    return Rehearsal(
+        twin=twin_of(here, MEMBERS),
+        drivers=ahead,
+        busiest=_busiest(history, len(here.site.vms)),
+        seen=experience(here.site, record_of(here)),
+        seeds=(seed,),
+    )
+
+
+def record_of(here: Workspace) -> CalibrationData:
+    """All that the telemetry tells of past days."""
+    from twin.telemetry import calibration_data
+
+    rows = here.rows()
+    begin, last = (rows["timestamp"].agg(which).to_pydatetime() for which in ("min", "max"))
+    return calibration_data(here.site, rows, begin, last + timedelta(seconds=here.site.step_s))
+
+
+def _busiest(history: Drivers, vms: int) -> NDArray[np.float64]:
+    """Demand that a packing must hold: the 99th percentile of the last weeks, as a share of the VM's CPU."""
+    import numpy as np
+
+    if history.vm_utilization is None:
+        return np.ones(vms)
+    result: NDArray[np.float64] = np.quantile(history.vm_utilization, 0.99, axis=0)
+    return result
+
+
+def searched(rehearsal: Rehearsal, goal: Goal, *, trials: int, seed: int, progress: Progress | None = None) -> Proposal:
+    """The best policy that keeps its limits, with its effect over the whole ensemble.
+
+    Raises:
+        RefusedError: the goal cannot be reached, or not even the lower bound of the saving pays.
+    """
+    from optimizer.goals import GOAL_KPIS, Limits
+    from optimizer.proposal import require_worthwhile, saving_percent
+    from optimizer.search import search
+    from optimizer.space import PolicySpace
+
+    space = PolicySpace(site=rehearsal.twin.site)
+    found = search(
+        space, rehearsal.quick, goal, Limits(), weeks=rehearsal.weeks, trials=trials, seed=seed, progress=progress
+    )
+    effect = rehearsal.effect(found.best.policy, progress)
+    names = tuple(name for name in GOAL_KPIS[goal.name] if name in effect.delta)
+    saving = saving_percent(effect.baseline, effect.delta, names)
+    if goal.wanted_percent is not None and saving.value < goal.wanted_percent:
+        limits = ", ".join(found.binding()) or "none: the building offers no more"
+        raise RefusedError(
+            f"goal {goal.name} -{goal.wanted_percent:g}% is infeasible: the best that keeps all limits saves "
+            f"{saving.value:.1f} % ({saving.low:.1f} to {saving.high:.1f} %); binding limits: {limits}"
+        )
+    require_worthwhile(saving, LEAST_SAVING_PERCENT, goal.name)
+    return Proposal(policy=found.best.policy, goal=goal, search=found, effect=effect, saving=saving)
+
+
+def draft_plan(
+    here: Workspace,
+    proposal: Proposal,
+    rehearsal: Rehearsal,
+    model: Model,
+    connectors: Mapping[str, Connector],
+    *,
+    proposer: str,
+    now: datetime,
+    policy_digest: str,
+    seed: int,
+) -> Plan:
+    """The plan of a proposal: every target with what the world shows now and what it becomes.
+
+    Raises:
+        RefusedError: no connector carries the program of the building, or the world cannot be read.
+    """
+    from optimizer.packing import emptied, moves
+    from optimizer.proposal import Ground, building_steps, changed_points, kpi_forecasts, machine_steps
+    from optimizer.rollback import rehearse_rollback
+    from twin.waves import assemble_plan
+
+    site, packed = here.site, rehearsal.site_of(proposal.policy)
+    building_points = list(changed_points(site, proposal.policy))
+    machine_points = [f"vm/{vm}/host" for vm in moves(site, packed)]
+    machine_points += [f"host/{host}/power" for host in emptied(site, packed)]
+    building = carrier(connectors, building_points, "the program of the building")
+    hosts = carrier(connectors, machine_points, "the moves of VMs")
+    present_values = {**_read(connectors, building, building_points), **_read(connectors, hosts, machine_points)}
+    hold_until = rehearsal.drivers[0].end
+    ground = Ground(building=building, hosts=hosts, present=present_values, seen=rehearsal.seen, hold_until=hold_until)
+    effect = proposal.effect
+    return assemble_plan(
+        site=site.name,
+        title=f"Save {proposal.saving.value:.0f} % of {proposal.goal.name} until {_local(hold_until, site)}",
+        question=f"Which policy lowers {proposal.goal.name} most while comfort, air and service keep their limits?",
+        proposer=proposer,
+        created_at=now,
+        not_before=now,
+        expires_at=now + timedelta(days=1),
+        hold_until=hold_until,
+        steps=(*building_steps(site, proposal.policy, ground), *machine_steps(site, packed, ground)),
+        rooms_in_site=len(site.zones),
+        settle_s=site.step_s,
+        guards=temperature_guards(site, connectors, building),
+        kpis=kpi_forecasts(effect.baseline, effect.candidate, effect.delta),
+        evidence=_evidence(here, proposal, model, policy_digest, seed),
+        rehearsal=rehearse_rollback(site, model.parameters, rehearsal.drivers[0], proposal.policy),
+        alternatives=_alternatives(proposal),
+    )
+
+
+def _local(moment: datetime, site: Site) -> str:
+    return f"{moment.astimezone(site.time_zone):%d %B %Y}"
+
+
+def carrier(connectors: Mapping[str, Connector], points: Sequence[str], what: str) -> str:
+    """Name of the connector that knows all the points; empty when there are none.
+
+    Raises:
+        RefusedError: there are points and no connector knows them all.
+    """
+    if not points:
+        return ""
+    for name, connector in connectors.items():
+        if all(reading.value is not None for reading in connector.read(points)):
+            return name
+    names = ", ".join(connectors) or "none is configured"
+    message = f"no connector carries {what} (asked: {names}; first point {points[0]}); add one under 'connectors:'"
+    raise RefusedError(message)
+
+
+def _read(connectors: Mapping[str, Connector], name: str, points: Sequence[str]) -> dict[str, float | str]:
+    readings = connectors[name].read(points) if points else ()
+    return {reading.point: reading.value for reading in readings if reading.value is not None}
+
+
+def temperature_guards(site: Site, connectors: Mapping[str, Connector], building: str) -> tuple[Guard, ...]:
+    """A guard per zone whose temperature the building's connector can read."""
+    from twin.plan_document import Guard
+    from twin.vocab import PointKind
+
+    heating, cooling = site.operation.heating_setpoint_c, site.operation.cooling_setpoint_c
+    if not building or heating is None or cooling is None:
+        return ()
+    points = site.points_of(PointKind.ZONE_AIR_TEMPERATURE)
+    readings = connectors[building].read([point.id for point in points])
+    return tuple(
+        Guard(
+            name=f"temperature of {point.of}",
+            connector=building,
+            point=point.id,
+            unit="degC",
+            low=heating.unoccupied - GUARD_MARGIN_K,
+            high=cooling.unoccupied + GUARD_MARGIN_K,
+        )
+        for point, reading in zip(points, readings, strict=True)
+        if reading.value is not None
+    )
+
+
+def _evidence(here: Workspace, proposal: Proposal, model: Model, policy_digest: str, seed: int) -> Evidence:
+    from optimizer.proposal import changed_points
+    from twin.plan_document import Evidence
+
+    changed = changed_points(here.site, proposal.policy)
+    return Evidence(
+        scenario=f"goal {proposal.goal.name}",
+        seed=seed,
+        model_id=model.model_id,
+        data_digest=model.data_digest,
+        site_digest=here.site_file.digest,
+        policy_digest=policy_digest,
+        code_version=model.code_version,
+        candidate_policy={point: f"{value:g}" for point, value in changed.items()},
+        assumptions=(
+            "people, lights, plugs and VM demand as forecast from the telemetry; weather as the forecast says",
+            "the site runs as its file says under 'operation' where the plan changes nothing",
+        ),
+    )
+
+
+def _alternatives(proposal: Proposal, most: int = 4) -> tuple[Alternative, ...]:
+    from twin.plan_document import Alternative
+
+    found = proposal.search
+    others = [one for one in found.tried if one is not found.best and one.picked != found.best.picked][:most]
+    return tuple(
+        Alternative(
+            name=", ".join(f"{name} {value}" for name, value in one.picked.items() if value) or "as is",
+            reason="breaks " + ", ".join(one.breaches)
+            if one.breaches
+            else f"saves {found.saving_percent(one, proposal.goal):.1f} % in the search run, less than the plan",
+        )
+        for one in others
+    )
+
+
+def propose_plan(
+    goal: Annotated[
+        str, typer.Option("--goal", help="energy, hvac, cost, carbon or peak; also 'cost -20%'.")
+    ] = "energy",
+    as_user: AsOption = None,
+    trials: Annotated[int, typer.Option(min=1, help="Policies to try at most.")] = 120,
+    seed: Annotated[int, typer.Option(help="Of forecast samples and search.")] = 0,
+    workspace: WorkspaceOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Search the twin for the best policy of the week ahead and store it as a plan."""
+    from connectors.governance import propose
+    from optimizer.goals import Goal
+
+    wanted = Goal.parse(goal)
+    here = Workspace.at(workspace)
+    model = accepted_model(here)
+    room = open_control_room(workspace)
+    who = principal_of(room, as_user)
+    with progress_bar("propose") as tell:
+        rehearsal = rehearsal_of(here, days_ahead(here, None, seed=seed), seed=seed)
+        proposal = searched(rehearsal, wanted, trials=trials, seed=seed, progress=tell)
+    plan = draft_plan(
+        here,
+        proposal,
+        rehearsal,
+        model,
+        room.connectors,
+        proposer=who.name,
+        now=room.clock.now(),
+        policy_digest=room.policies.bundle().digest,
+        seed=seed,
+    )
+    record = propose(room.store, plan, who)
+    if as_json:
+        print_json({**view_document(room.store.view(record.plan_id)), "saving_pct": plain(proposal.saving)})
+        return
+    say(f"plan {record.plan_id[:12]} is {record.state}: {plan.title}")
+    saving = proposal.saving
+    say(f"saves {saving.value:.1f} % ({saving.low:.1f} to {saving.high:.1f} %) of {wanted.name}, the twin says")
+    say(f"look at it: understudy plan show {record.plan_id[:12]}")

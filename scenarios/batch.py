@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.expand import DriverRequest, Scenario
+from scenarios.expand import DriverRequest, Scenario, World
 from scenarios.worlds import changed, synthetic
 from twin.drivers import Drivers
 from twin.kpi import KPIS, kpis
@@ -110,14 +110,24 @@ def run_task(batch: Batch, task: Task) -> RunRow:
 
 
 def drivers_of(batch: Batch, scenario: Scenario, draw: Draw) -> Drivers:
-    """Drivers of one draw: recorded, sampled or drawn, then changed as the scenario says."""
+    """Drivers of one draw: recorded, sampled or drawn, then changed as the scenario says.
+
+    Runs that differ only in the member of the ensemble follow each other and get the same object.
+    """
     request = scenario.request
-    given = batch.drivers[request]
-    if request.kind == "synthetic":
-        drivers = synthetic(given, request, batch.site, draw.seed)
-    else:
-        drivers = replace(given[draw.sample], seed=draw.seed)
-    return changed(drivers, scenario.world)
+    key = (batch, request, scenario.world, draw.seed, draw.sample)
+    if not _LAST or _LAST[0][0][0] is not batch or _LAST[0][0][1:] != key[1:]:
+        given = batch.drivers[request]
+        if request.kind == "synthetic":
+            drivers = synthetic(given, request, batch.site, draw.seed)
+        else:
+            drivers = replace(given[draw.sample], seed=draw.seed)
+        _LAST[:] = [(key, changed(drivers, scenario.world))]
+    return _LAST[0][1]
+
+
+_LAST: list[tuple[tuple[Batch, DriverRequest, World, int, int], Drivers]] = []
+"""Drivers made last, with what they were made of; never part of a result."""
 
 
 def daily_sums(result: RunResult, site: Site) -> Array:

@@ -14,7 +14,7 @@ from twin.building.program import Program, compile_program
 from twin.compute import ComputeModel
 from twin.drivers import Drivers
 from twin.policy import Policy
-from twin.result import RunResult
+from twin.result import ComputeResult, RunResult
 from twin.site import Site
 from twin.units import SECONDS_PER_DAY
 
@@ -58,6 +58,18 @@ class Simulation:
             yield env.timeout(fine_s)
             self.building.advance(int(env.now // step_s))
 
+    def place(self, hosts: ComputeResult) -> None:
+        """Takes over hosts that were run before: the same power and heat as ``serve`` gives step by step."""
+        share = hosts.step_s / self.drivers.step_s
+        per_step = round(1.0 / share)
+        steps = min(len(hosts.host_power_w) // per_step, self.drivers.steps)
+        for part in range(per_step):
+            power = hosts.host_power_w[part : steps * per_step : per_step]
+            self.it_power_w[:steps] += power.sum(axis=1) * share
+            for host, zone in enumerate(self._host_zone):
+                if zone >= 0:
+                    self.building.other_w[:steps, zone] += power[:, host] * share
+
 
 def switches(program: Program) -> NDArray[np.int64]:
     """Steps at which the schedule of any unit switches, in order."""
@@ -73,6 +85,7 @@ def simulate(
     *,
     seed: int = 0,
     sun: Sun | None = None,
+    hosts: ComputeResult | None = None,
 ) -> RunResult:
     """Run building and hosts under drivers and a policy.
 
@@ -83,16 +96,20 @@ def simulate(
         policy: already merged over the site's operation.
         seed: of the random choices of the compute policies.
         sun: irradiance of these drivers, when many runs share them.
+        hosts: the hosts' run under the same drivers, policy and seed, when many runs share it (``hosts_of``); the
+            building does not act on the hosts, so the result is the same.
     """
     import simpy
 
     program = compile_program(site, policy, drivers.start, drivers.steps, drivers.step_s)
     building = BuildingModel(site, parameters, drivers, program, sun=sun)
     simulation = Simulation(site, drivers, program, building)
-    compute, demand = _compute(site, drivers, policy, seed)
-    if compute is None:
+    compute, demand = _compute(site, drivers, policy, seed) if hosts is None else (None, None)
+    if compute is None and hosts is None:
         simulation.it_power_w += _recorded_it(drivers, building)
     building.settle(int(SETTLE_DAYS * SECONDS_PER_DAY / drivers.step_s))
+    if hosts is not None:
+        simulation.place(hosts)
     env = simpy.Environment()
     env.process(simulation.operate(env))
     if compute is not None and demand is not None:
@@ -104,12 +121,22 @@ def simulate(
         step_s=drivers.step_s,
         people=drivers.people,
         building=building.result(drivers),
-        compute=None if compute is None else compute.result(),
+        compute=hosts if compute is None else compute.result(),
         it_power_w=simulation.it_power_w,
         electricity_price_kwh=drivers.electricity_price_kwh,
         carbon_kg_kwh=drivers.carbon_kg_kwh,
         findings=_findings(site, policy),
     )
+
+
+def hosts_of(site: Site, drivers: Drivers, policy: Policy, *, seed: int = 0) -> ComputeResult | None:
+    """The hosts' run alone; None where no hosts are modelled. It depends on neither building nor parameters."""
+    compute, demand = _compute(site, drivers, policy, seed)
+    if compute is None or demand is None:
+        return None
+    for row in demand:
+        compute.step(row)
+    return compute.result()
 
 
 def _compute(site: Site, drivers: Drivers, policy: Policy, seed: int) -> tuple[ComputeModel | None, Array | None]:

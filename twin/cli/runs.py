@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -83,7 +83,7 @@ def run_files(
 def twin_of(here: Workspace, members: int = 0) -> Twin:
     """The calibrated twin of a workspace as the runner takes it."""
     from scenarios.runner import Twin
-    from twin.run import simulate
+    from scenarios.shared_runs import simulate_sharing
 
     model = here.models.current()
     if not model.accepted:
@@ -94,7 +94,7 @@ def twin_of(here: Workspace, members: int = 0) -> Twin:
         parameters=parameters[: members or None],
         structural={str(use): float(error) for use, error in model.structural.items()},
         about={"model_id": model.model_id, "accepted": model.accepted, "reasons": list(model.reasons)},
-        simulate=cast("Any", simulate),
+        simulate=simulate_sharing,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from connectors.files import FileSource
 from connectors.settings import load_site
 from scenarios.batch import Batch, tasks_of
 from scenarios.expand import DriverRequest, Scenario, expand
@@ -40,15 +41,7 @@ def week(site: Site) -> Drivers:
 def bundled_rows() -> pd.DataFrame:
     """Telemetry of the bundled site in long form, by the mapping of its own site file."""
     file = load_site(OFFICE / "site.yaml")
-    parts = []
-    for name, source in file.sources.items():
-        wide = pd.read_parquet(OFFICE / "telemetry" / f"{name}.parquet")
-        wide = wide[(wide.timestamp >= WEEK[0]) & (wide.timestamp < WEEK[1])]
-        for column in source.columns:
-            factor = 0.01 if column.unit == "percent" else 1.0
-            values = wide[column.column].to_numpy(dtype=float) * factor
-            parts.append(pd.DataFrame({"timestamp": wide.timestamp, "point": column.point.id, "value": values}))
-    return pd.concat(parts, ignore_index=True).dropna()
+    return pd.concat([FileSource(source, OFFICE).fetch(*WEEK) for source in file.sources.values()])
 
 
 def library(site: Site) -> tuple[Scenario, ...]:

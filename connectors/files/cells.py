@@ -14,6 +14,7 @@ from connectors.files.tables import BadRows
 from connectors.settings.mapping import MappedColumn
 from connectors.settings.sources import SourceBlock
 from twin.errors import BadInputError
+from twin.text_readers import shown
 from twin.units import to_inside
 from twin.vocab import KIND_FACTS
 
@@ -90,14 +91,18 @@ def _texts(cells: pa.ChunkedArray, at: Cells, block: SourceBlock) -> pa.ChunkedA
 
 def _note_bad(texts: pa.ChunkedArray, fine: pa.ChunkedArray, at: Cells, bad: BadRows) -> None:
     rows = np.flatnonzero(~fine.to_numpy().astype(np.bool_))
-    shown = texts.take(pa.array(rows[:20])).to_pylist()
+    cells = texts.take(pa.array(rows[:20])).to_pylist()
     if len(rows) > MOSTLY * (len(texts) - texts.null_count):
         hint = "check the column and its unit in site.yaml"
-        if _COMMA.match(str(shown[0])):
+        if _COMMA.match(str(cells[0])):
             hint = "it looks like a decimal comma: declare 'decimal: \",\"' (and 'delimiter: \";\"') for this source"
-        message = f"{at.file}: row {at.first_row + rows[0]}, column {at.name!r}: {shown[0]!r} is not a number; {hint}"
+        message = (
+            f"{at.file}: row {at.first_row + rows[0]}, column {at.name!r}: {shown(cells[0])} is not a number; {hint}"
+        )
         raise BadInputError(message)
-    first = [f"row {at.first_row + row}, column {at.name!r}: {cell!r}" for row, cell in zip(rows, shown, strict=False)]
+    first = [
+        f"row {at.first_row + row}, column {at.name!r}: {shown(cell)}" for row, cell in zip(rows, cells, strict=False)
+    ]
     bad.add(len(rows), first)
 
 

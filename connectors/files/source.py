@@ -20,6 +20,7 @@ from connectors.settings.mapping import MappedColumn, SourceMapping
 from twin.clock import require_aware
 from twin.errors import BadInputError
 from twin.telemetry.grid import COLUMNS
+from twin.text_readers import shown
 
 Array = NDArray[np.float64]
 Micros = NDArray[np.int64]
@@ -104,10 +105,10 @@ class FileSource:
     def _note_times(self, parsed: Parsed, keys: NDArray[np.object_] | None, raw: RawTable) -> None:
         rows = np.flatnonzero(parsed.bad)
         name = self.mapping.block.timestamp.column
-        shown = raw.table.column(name).take(pa.array(rows[:10])).to_pylist()
+        cells = raw.table.column(name).take(pa.array(rows[:10])).to_pylist()
         reasons = [
-            f"row {raw.first_row + row}, column {name!r}: {cell!r} is no time"
-            for row, cell in zip(rows, shown, strict=False)
+            f"row {raw.first_row + row}, column {name!r}: {shown(cell)} is no time"
+            for row, cell in zip(rows, cells, strict=False)
         ]
         if len(rows) == len(parsed.utc) and len(rows):
             message = f"source {self.name}: {reasons[0]}; no row can be read, declare timestamp: {{format: ...}}"

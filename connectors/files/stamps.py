@@ -77,7 +77,7 @@ class StampReader:
         form = self.block.format if self.block.format not in {None, "iso"} else "ISO8601"
         codes, unique = pd.factorize(texts.str.strip())
         labels = pd.Series(unique, dtype="str")
-        offset = labels.str.contains(_OFFSET, regex=True).to_numpy(dtype=np.bool_)
+        offset = np.array(labels.str.contains(_OFFSET, regex=True), dtype=np.bool_)
         offset &= "%" not in str(form) or "%z" in str(form)
         if offset.any():
             aware = pd.to_datetime(labels.where(offset), format=form, utc=True, errors="coerce")
@@ -106,9 +106,10 @@ class StampReader:
         ours = ~bad if leave is None else ~bad & ~leave
         if self.block.time_zone is None and ours.any():
             row = int(np.flatnonzero(ours)[0])
+            text = str(shown.iloc[row])[:40]
             message = (
-                f"{self.file}: row {first_row + row}, column {self.block.column!r}: time {shown.iloc[row]} has no time "
-                "zone; add an offset to the file, or declare timestamp: {time_zone: ...} for this source in site.yaml"
+                f"{self.file}: row {first_row + row}, column {self.block.column!r}: time {text} has no time zone; "
+                "add an offset to the file, or declare timestamp: {time_zone: ...} for this source in site.yaml"
             )
             raise BadInputError(message)
         zone = ZoneInfo(self.block.time_zone or "UTC")

@@ -92,6 +92,8 @@ def tables(
         row += table.num_rows
         if row > MAX_ROWS:
             raise BadInputError(f"{path}: more than {MAX_ROWS} rows; split the file by month")
+    if row == 2 and not is_parquet(path) and not bad.count:
+        raise BadInputError(f"{path}: the file has a header but no rows; export it again, or take it out of 'files'")
 
 
 def _header(path: Path, block: SourceBlock) -> list[str]:

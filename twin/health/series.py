@@ -24,7 +24,7 @@ AT_SETPOINT_K = 0.06
 FRESH_AIR_PPM = 10.0
 ALONE_FACTOR = 1.5
 """A sensor without neighbours counts as stuck that much later."""
-DEAD_H = 24.0
+DEAD_H = 36.0
 USUAL_SHARE = 0.01
 SPIKE_RATIO = 6.0
 NOISY_SHARE = 0.01
@@ -229,7 +229,7 @@ def stuck(series: Series, neighbours: Array | None, targets: Array | None) -> It
 def _stuck_limit_h(series: Series, hours: Array) -> float | None:
     """Longest run that is still normal. [h]
 
-    6 h for what moves and 24 h for meters; more where runs of that length are usual, as with coarse digits or perfect
+    6 h for what moves and 36 h for meters; more where runs of that length are usual, as with coarse digits or perfect
     control: 1.25 times the longest run that is seen in one of ten weeks.
     """
     if series.facts.moves:
@@ -266,6 +266,6 @@ def _faulty(series: Series, begin: int, end: int) -> bool:
 
 
 def _dead(series: Series, begin: int, end: int) -> bool:
-    """Whether a constant run of a meter is a fault: it isn't when the same value is usual elsewhere, as a base load is."""
+    """Whether a constant run of a meter is a fault: not when its value is usual elsewhere, as a base load is."""
     outside = np.concatenate((series.values[:begin], series.values[end + 1 :]))
     return len(outside) > 0 and float((outside == series.values[begin]).mean()) < USUAL_SHARE

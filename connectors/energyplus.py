@@ -211,6 +211,7 @@ class EnergyPlusRun:
                 raise OutsideWorldError(message)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            self._exchange = _ended  # the engine's interface keeps every callback for good; let go of what ours holds
 
     def _run_in(self, api: Any, folder: Path) -> int:
         model_file = folder / "model.idf"
@@ -304,6 +305,10 @@ class EnergyPlusRun:
         zones = {name: values[f"zone.{name}"] for name in (*ZONE_READINGS, "supply_flow_kg_s", "supply_temp_c")}
         units = {name: values[f"unit.{name}"] for name in ("flow_kg_s", "supply_temp_c", "outdoor_air_frac")}
         return StepReadings(site=site, zones=zones, units=units)
+
+
+def _ended(_: StepReadings | None) -> StepCommands | None:
+    return None
 
 
 def _values(name: str, commands: StepCommands) -> Array:

@@ -82,7 +82,7 @@ def medium_office_chicago() -> Site:
 
 def small_office_las_vegas() -> Site:
     """Small office of five zones, one constant-volume packaged unit with gas furnace and no economizer in each."""
-    zones = tuple(_zone(fact, f"PSZ-AC:{i}") for i, fact in enumerate(zone_facts("small_office"), start=1))
+    zones = tuple(_zone(fact, f"PSZ_{i}") for i, fact in enumerate(zone_facts("small_office"), start=1))
     units = tuple(
         AirHandler(
             id=zone.air_handler or "",
@@ -111,6 +111,11 @@ def small_office_las_vegas() -> Site:
     )
 
 
+def _is_void(name: str) -> bool:
+    """Whether a neighbour is a plenum or attic: no thermostat, no telemetry."""
+    return name == "Attic" or name.endswith("Plenum")
+
+
 def _zone(facts: ZoneFacts, unit: str) -> Zone:
     return Zone(
         id=facts.zone,
@@ -123,9 +128,11 @@ def _zone(facts: ZoneFacts, unit: str) -> Zone:
             Wall(facing=facing, area_m2=area, window_m2=facts.windows_m2.get(facing, 0.0))
             for facing, area in facts.walls_m2.items()
         ),
-        roof_m2=facts.roof_m2,
+        roof_m2=facts.roof_m2 + facts.neighbours_m2.get("Attic", 0.0),
         ground_m2=facts.ground_m2,
-        adjacent=tuple(Adjacency(zone=name, area_m2=area) for name, area in facts.neighbours_m2.items()),
+        adjacent=tuple(
+            Adjacency(zone=name, area_m2=area) for name, area in facts.neighbours_m2.items() if not _is_void(name)
+        ),
         lights_design_w=facts.lights_design_w,
         plugs_design_w=facts.plugs_design_w,
     )

@@ -181,9 +181,12 @@ def variables(model: PreparedModel) -> dict[str, list[tuple[str, str]]]:
 
 
 class EnergyPlusRun:
-    """One run of the engine from the first to the last day of a prepared model."""
+    """One run of the engine from the first to the last day of a prepared model.
 
-    def __init__(self, model: PreparedModel, exchange: Exchange) -> None:
+    Without an exchange the building runs by the schedules of the model.
+    """
+
+    def __init__(self, model: PreparedModel, exchange: Exchange | None) -> None:
         self.model = model
         self._exchange = exchange
         self._handles: _Handles | None = None
@@ -211,7 +214,7 @@ class EnergyPlusRun:
                 raise OutsideWorldError(message)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            self._exchange = _ended  # the engine's interface keeps every callback for good; let go of what ours holds
+            self._exchange = None  # the engine's interface keeps every callback for good; let go of what ours holds
 
     def _run_in(self, api: Any, folder: Path) -> int:
         model_file = folder / "model.idf"
@@ -219,18 +222,22 @@ class EnergyPlusRun:
         self._api, self._state = api, api.state_manager.new_state()
         try:
             api.runtime.set_console_output_status(self._state, False)
-            for name, key in (pair for pairs in variables(self.model).values() for pair in pairs):
-                api.exchange.request_variable(self._state, name, key)
-            api.runtime.callback_begin_zone_timestep_before_init_heat_balance(self._state, self._begin)
-            api.runtime.callback_end_zone_timestep_after_zone_reporting(self._state, self._end)
+            if self._exchange is not None:
+                self._listen(api)
             arguments = ["-w", str(self.model.weather_file), "-d", str(folder), str(model_file)]
             return int(api.runtime.run_energyplus(self._state, arguments))
         finally:
             api.state_manager.delete_state(self._state)
 
+    def _listen(self, api: Any) -> None:
+        for name, key in (pair for pairs in variables(self.model).values() for pair in pairs):
+            api.exchange.request_variable(self._state, name, key)
+        api.runtime.callback_begin_zone_timestep_before_init_heat_balance(self._state, self._begin)
+        api.runtime.callback_end_zone_timestep_after_zone_reporting(self._state, self._end)
+
     def _begin(self, state: Any) -> None:
         """Called by the engine before each step: sets the commands of that step."""
-        if not self._live(state):
+        if self._exchange is None or not self._live(state):
             return
         try:
             commands = self._exchange(self._last)
@@ -305,10 +312,6 @@ class EnergyPlusRun:
         zones = {name: values[f"zone.{name}"] for name in (*ZONE_READINGS, "supply_flow_kg_s", "supply_temp_c")}
         units = {name: values[f"unit.{name}"] for name in ("flow_kg_s", "supply_temp_c", "outdoor_air_frac")}
         return StepReadings(site=site, zones=zones, units=units)
-
-
-def _ended(_: StepReadings | None) -> StepCommands | None:
-    return None
 
 
 def _values(name: str, commands: StepCommands) -> Array:

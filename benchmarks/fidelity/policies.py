@@ -38,7 +38,7 @@ def _hours(
     return OperatingHours(windows=dict.fromkeys(DAY_KEYS[:5], (start, stop)) | free, called_by_occupancy=called_by)
 
 
-_DEVELOP: tuple[Trial, ...] = tuple(
+_SINGLE_DEVELOP = tuple(
     Trial(name=name, kind="single", set="develop", policy=policy, systems=systems)
     for name, policy, systems in (
         ("heating 20", Policy(heating_setpoint_c=Setpoint(occupied=20.0, unoccupied=15.6)), "all"),
@@ -63,7 +63,9 @@ _DEVELOP: tuple[Trial, ...] = tuple(
         ("night cycle 3 K", Policy(night_cycle=NightCycle(tolerance_k=3.0, run_min=30.0)), "all"),
         ("precool 22.5 from 11 to 14", Policy(precool=Precool(from_h=11.0, to_h=14.0, setpoint_c=22.5)), "all"),
     )
-) + (
+)
+
+_COMBINED_DEVELOP = (
     Trial(
         name="hours, demand-controlled, reset",
         kind="combined",
@@ -86,7 +88,7 @@ _DEVELOP: tuple[Trial, ...] = tuple(
     ),
 )
 
-_REPORT: tuple[Trial, ...] = tuple(
+_SINGLE_REPORT = tuple(
     Trial(name=name, kind="single", set="report", policy=policy, systems=systems)
     for name, policy, systems in (
         ("heating 20.5, night 14", Policy(heating_setpoint_c=Setpoint(occupied=20.5, unoccupied=14.0)), "all"),
@@ -119,7 +121,9 @@ _REPORT: tuple[Trial, ...] = tuple(
         ("night cycle 2 K for 60 min", Policy(night_cycle=NightCycle(tolerance_k=2.0, run_min=60.0)), "all"),
         ("precool 23 from 13 to 16", Policy(precool=Precool(from_h=13.0, to_h=16.0, setpoint_c=23.0)), "all"),
     )
-) + (
+)
+
+_COMBINED_REPORT = (
     Trial(
         name="economizer off with supply 14.5",
         kind="combined",
@@ -164,7 +168,7 @@ _REPORT: tuple[Trial, ...] = tuple(
     ),
 )
 
-TRIALS: tuple[Trial, ...] = _DEVELOP + _REPORT
+TRIALS: tuple[Trial, ...] = (*_SINGLE_DEVELOP, *_COMBINED_DEVELOP, *_SINGLE_REPORT, *_COMBINED_REPORT)
 
 
 def trials(*, vav: bool) -> tuple[Trial, ...]:

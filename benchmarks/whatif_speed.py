@@ -1,0 +1,161 @@
+"""How much faster the twin answers than EnergyPlus runs: one building-year at a time, and many policies at once.
+
+Both are measured in this session, as CPU seconds of this process, after a warm-up, medians of three or more. EnergyPlus runs the medium office with its own schedules at the same 15-minute steps, without any callback of ours, and
+its CPU time holds its sizing run, as every run of it does. A single twin run is a whole one, with its SimPy
+events and results; a batch shares what many runs have in common (drivers and sun).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from statistics import median
+
+import frame
+import numpy as np
+from fidelity.sites import medium_office_chicago
+from fidelity.stochastic_office import office_days
+
+from connectors.energyplus import EnergyPlusRun
+from connectors.energyplus_model import ModelRequest, prepare_model
+from twin.building.model import sun_on
+from twin.building.parameters import Parameters
+from twin.drivers import Drivers, Weather
+from twin.kpi import kpis
+from twin.policy import Policy, Setpoint, SupplyAirReset
+from twin.run import simulate
+from twin.site import AirHandler, Site, Zone
+
+STEPS = 365 * 96
+Document = dict[str, object]
+
+
+def measure(chosen: argparse.Namespace) -> Document:
+    """All measures."""
+    site = medium_office_chicago()
+    drivers = _drivers(site, chosen.seed)
+    parameters = Parameters({})
+    simulate(site, parameters, drivers, site.operation)
+    simulate(site, parameters, drivers, site.operation)
+    single_s = median(_cpu_s(lambda: kpis(simulate(site, parameters, drivers, site.operation), site)) for _ in range(7))
+    batch_s = _batch_s(site, drivers, parameters, 12 if chosen.quick else 60)
+    energyplus_s = median(_energyplus_year_s(quick=chosen.quick) for _ in range(3))
+    return {
+        "energyplus_s_per_year": energyplus_s,
+        "twin_s_per_year_single": single_s,
+        "twin_s_per_year_batch": batch_s,
+        "ratio_single": energyplus_s / single_s,
+        "ratio_batch": energyplus_s / batch_s,
+        "scenario_years_per_min_per_core": 60.0 / batch_s,
+        "scaling": _scaling(site, drivers, parameters, (15, 150) if chosen.quick else (15, 150, 1500)),
+    }
+
+
+def _cpu_s(job: Callable[[], object]) -> float:
+    begun = time.process_time()
+    job()
+    return time.process_time() - begun
+
+
+def _batch_s(site: Site, drivers: Drivers, parameters: Parameters, count: int) -> float:
+    """CPU seconds per scenario-year of many different policies and seeds, results and KPIs included."""
+    sun = sun_on(site, drivers)
+    rng = np.random.default_rng(1)
+    policies = [
+        site.operation.merge(
+            Policy(
+                heating_setpoint_c=Setpoint(occupied=float(rng.uniform(19, 22)), unoccupied=15.6),
+                supply_air_temperature_c=SupplyAirReset(min_c=12.8, max_c=float(rng.uniform(13, 18))),
+            )
+        )
+        for _ in range(count)
+    ]
+
+    def run_all() -> None:
+        for seed, policy in enumerate(policies):
+            kpis(simulate(site, parameters, drivers, policy, seed=seed, sun=sun), site)
+
+    return median(_cpu_s(run_all) for _ in range(3)) / count
+
+
+def _energyplus_year_s(*, quick: bool) -> float:
+    """CPU seconds of a building-year; the quick look runs four weeks and one day and scales the difference."""
+    if not quick:
+        return _cpu_s(_energyplus(date(2023, 1, 1), date(2023, 12, 31)))
+    one_day = _cpu_s(_energyplus(date(2023, 4, 10), date(2023, 4, 10)))
+    weeks = _cpu_s(_energyplus(date(2023, 4, 10), date(2023, 5, 7)))
+    return one_day + (weeks - one_day) / 27.0 * 364.0
+
+
+def _energyplus(first: date, last: date) -> Callable[[], object]:
+    model = prepare_model(ModelRequest(first_day=first, last_day=last))
+    return EnergyPlusRun(model, None).run
+
+
+def _scaling(site: Site, drivers: Drivers, parameters: Parameters, sizes: tuple[int, ...]) -> list[Document]:
+    """Cost per zone and 15-minute step in buildings made of copies of the medium office, 28 days."""
+    rows: list[Document] = []
+    for zones in sizes:
+        copies = zones // len(site.zones)
+        large, met = _copied(site, copies), _copied_drivers(drivers, copies, 28 * 96)
+        simulate(large, parameters, met, site.operation)
+        seconds = median(_cpu_s(lambda s=large, d=met: simulate(s, parameters, d, site.operation)) for _ in range(3))
+        steps = 28 * 96 + 7 * 96  # the run settles for seven days first
+        rows.append({"zones": zones, "ns_per_zone_step": 1e9 * seconds / (zones * steps)})
+    return rows
+
+
+def _copied(site: Site, copies: int) -> Site:
+    def zone(original: Zone, k: int) -> Zone:
+        near = tuple(replace(other, zone=f"{other.zone}_{k}") for other in original.adjacent)
+        return replace(original, id=f"{original.id}_{k}", air_handler=f"{original.air_handler}_{k}", adjacent=near)
+
+    def unit(original: AirHandler, k: int) -> AirHandler:
+        return replace(original, id=f"{original.id}_{k}", zones=tuple(f"{z}_{k}" for z in original.zones))
+
+    zones = tuple(zone(original, k) for k in range(copies) for original in site.zones)
+    units = tuple(unit(original, k) for k in range(copies) for original in site.air_handlers)
+    return replace(site, zones=zones, air_handlers=units)
+
+
+def _copied_drivers(drivers: Drivers, copies: int, steps: int) -> Drivers:
+    weather = Weather(**{name: getattr(drivers.weather, name)[:steps] for name in Weather.__slots__})
+    tiled = {
+        name: np.tile(getattr(drivers, name)[:steps], (1, copies))
+        for name in ("people", "lights_w", "plugs_w", "other_gain_w")
+    }
+    prices = {name: getattr(drivers, name)[:steps] for name in ("electricity_price_kwh", "carbon_kg_kwh")}
+    return replace(drivers, weather=weather, **tiled, **prices)
+
+
+def _drivers(site: Site, seed: int) -> Drivers:
+    """A year of seeded people and of a smooth made-up weather; speed does not depend on which."""
+    days = office_days(site, utc_offset_h=-6, seed=seed + 1)
+    hour = np.arange(STEPS) / 4.0
+    season, day = np.cos(2 * np.pi * (hour / 8760 - 0.55)), np.cos(2 * np.pi * (hour - 15.0) / 24.0)
+    light = np.maximum(day, 0.0)
+    weather = Weather(
+        outdoor_c=10.0 + 13.0 * season + 4.0 * day,
+        outdoor_rh=np.full(STEPS, 0.65),
+        wind_m_s=np.full(STEPS, 4.0),
+        direct_normal_w_m2=450.0 * light,
+        diffuse_horizontal_w_m2=150.0 * light,
+    )
+    return Drivers(
+        start=datetime(2023, 1, 1, 6, tzinfo=UTC),
+        step_s=900.0,
+        weather=weather,
+        people=days.people,
+        lights_w=days.lights_w,
+        plugs_w=days.plugs_w,
+        other_gain_w=np.zeros_like(days.people),
+        electricity_price_kwh=np.full(STEPS, 0.13),
+        carbon_kg_kwh=np.full(STEPS, 0.4),
+    )
+
+
+if __name__ == "__main__":
+    frame.run(__doc__, measure)

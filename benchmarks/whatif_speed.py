@@ -1,8 +1,9 @@
 """How much faster the twin answers than EnergyPlus runs: one building-year at a time, and many policies at once.
 
-Both are measured in this session, as CPU seconds of this process, after a warm-up, medians of three or more. EnergyPlus runs the medium office with its own schedules at the same 15-minute steps, without any callback of ours, and
-its CPU time holds its sizing run, as every run of it does. A single twin run is a whole one, with its SimPy
-events and results; a batch shares what many runs have in common (drivers and sun).
+Both are measured in this session as CPU seconds of this process, after a warm-up, medians of three or more.
+EnergyPlus runs the medium office with its own schedules at the same 15-minute steps, without any callback of ours; its
+CPU time holds its sizing run, as every run of it does. A single twin run is a whole one, with its SimPy events
+and results; a batch shares what many runs have in common (drivers and sun).
 """
 
 from __future__ import annotations

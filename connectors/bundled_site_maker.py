@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from connectors.bundled_site import AHEAD_DAYS, BLOCKS, NOW, bundled_site_folder, demo_model, local_midnight
 from connectors.emulated_operator import operator_commands
 from connectors.emulated_run import Record, run_program
-from connectors.energyplus import ENVIRONMENT, METERS
+from connectors.energyplus_points import ENVIRONMENT, METERS
 from connectors.recorded_year import RecordedYear, read_recorded_year, recorded_days
 from connectors.settings import load_site
 from twin.building.program import compile_program

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from connectors.energyplus import STEP_S, EnergyPlusRun, StepCommands, StepReadings
+from connectors.energyplus import EnergyPlusRun
 from connectors.energyplus_model import PreparedModel
+from connectors.energyplus_points import STEP_S, StepCommands, StepReadings
 from twin.building.control import Commands, Controller
 from twin.building.program import Program
 from twin.errors import BadInputError, OutsideWorldError

@@ -1,0 +1,161 @@
+"""From site and record to a model: stages, hold-out, verdict. Bounded by work, not by the clock, so repeatable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import numpy as np
+
+from twin.building.parameters import SPECS, Parameters, keys_of, site_parameters
+from twin.calibration.air_side import air_side
+from twin.calibration.bench import Bench
+from twin.calibration.certainty import ensemble, parameter_reports
+from twin.calibration.fit import Fit, Knob, Residuals, fit
+from twin.calibration.metrics import Quality, flat, quality, residual_series, verdict
+from twin.calibration.stages import FIRM, LOOSE, TIGHT, Evidence, room_knobs, unit_knobs
+from twin.calibration.targets import Targets, hold_out_weeks, targets
+from twin.canonical import digest
+from twin.model import CODE_VERSION, Model, ParameterReport
+from twin.site import Site
+from twin.telemetry import CalibrationData
+
+Progress = Callable[[str, float], None]
+"""Told the stage and the share of the work done."""
+
+FULL_WORK, QUICK_WORK = 4.5e8, 0.9e8
+"""Zone-steps that a calibration may simulate: some minutes, and under one, on one core."""
+MEMBERS, QUICK_MEMBERS = 16, 8
+
+
+@dataclass(slots=True)
+class _Budget:
+    """Shares of the allowed work by stage, and the progress report."""
+
+    bench: Bench
+    runs: float
+    progress: Progress | None
+
+    def until(self, stage: str, share: float) -> Callable[[], bool]:
+        """A check whether the work of a stage may go on; tells progress."""
+
+        def within() -> bool:
+            done = self.bench.runs / self.runs
+            if self.progress is not None:
+                self.progress(stage, min(done, 1.0))
+            return done < share
+
+        return within
+
+
+def calibrate(
+    site: Site, data: CalibrationData, *, seed: int = 0, quick: bool = False, progress: Progress | None = None
+) -> Model:
+    """Fit the twin of a site to its record and judge it on weeks that no fit saw.
+
+    Args:
+        site: the building, with what is known of it.
+        data: drivers, commands and measurements, NaN where unknown or excluded.
+        seed: of the ensemble.
+        quick: a rough fit within a minute for ten weeks of fifteen zones.
+        progress: told stage and share of the work done.
+
+    Raises:
+        BadInputError: the record has no two days in a row with weather.
+    """
+    bench = Bench(site, data)
+    goal = targets(site, bench)
+    held_out = hold_out_weeks(goal, data.drivers.start.timetuple().tm_yday)
+    fitted = ~np.isin(goal.week, list(held_out))
+    evidence = Evidence(bench, goal, fitted)
+    work = (QUICK_WORK if quick else FULL_WORK) / max(len(bench.rows) * len(site.zones), 1)
+    budget = _Budget(bench, max(work, 60.0), progress)
+    known = air_side(site, data, bench.rows[np.repeat(fitted, goal.per_hour)])
+    found = _fit_stages(site, evidence, budget, known)
+    run = bench.run(found.parameters)
+    judged = ~fitted if held_out else fitted
+    seen = quality(goal, run, judged)
+    reports = parameter_reports(found)
+    reasons = verdict(seen)
+    if not held_out:
+        reasons += ("the record is too short to hold out a week of any season: two weeks of one season are needed",)
+    start = data.drivers.start
+    if progress is not None:
+        progress("done", 1.0)
+    return Model(
+        site=site.name,
+        site_digest=digest(replace(site, time_zone=str(site.time_zone))),  # type: ignore[arg-type]
+        data_digest=data.digest,
+        code_version=CODE_VERSION,
+        start=start,
+        end=start + timedelta(seconds=data.drivers.steps * data.drivers.step_s),
+        seed=seed,
+        accepted=not reasons,
+        reasons=reasons,
+        metrics=flat(seen, [zone.id for zone in site.zones]),
+        parameters=found.parameters,
+        ensemble=ensemble(found, QUICK_MEMBERS if quick else MEMBERS, seed),
+        structural=seen.structural,
+        hold_out_weeks=tuple(sorted(held_out)),
+        meters=seen.meters,
+        reports=reports,
+        residuals=residual_series(goal, run, held_out),
+        findings=_findings(site, goal, seen, reports, data),
+    )
+
+
+def _fit_stages(site: Site, evidence: Evidence, budget: _Budget, known: dict[str, float]) -> Fit:
+    start = site_parameters(site).replacing(known)
+    rooms = room_knobs(site)
+    of_building = [knob for knob in rooms if not knob.per_zone]
+    flows = [key for key in known if key.endswith("/design_flow")]
+    units = unit_knobs(site, [], frozenset(known))
+    if flows:
+        units.append(Knob(keys_of(site, SPECS["design_flow"]), TIGHT, per_zone=True))
+    else:
+        units.append(Knob(("design_flow",), LOOSE))
+    if evidence.bench.has_supply:
+        first = fit(evidence.rooms, start, rooms, rounds=8, within=budget.until("rooms", 0.45))
+        firm = [replace(knob, spread=min(knob.spread, 0.3)) for knob in of_building]
+        return fit(evidence.flows_too, first.parameters, [*firm, *units], rounds=10, within=budget.until("plant", 1.0))
+    residuals: Residuals = evidence.flows_too if flows else evidence.whole
+    first = fit(residuals, start, [*of_building, *units], rounds=6, within=budget.until("building", 0.45))
+    zones = fit(residuals, first.parameters, _firmer(rooms), rounds=4, within=budget.until("rooms", 0.7))
+    return fit(
+        residuals,
+        zones.parameters,
+        [*_firmer(of_building), *_firmer(units)],
+        rounds=6,
+        within=budget.until("plant", 1.0),
+    )
+
+
+def _firmer(knobs: list[Knob]) -> list[Knob]:
+    return [replace(knob, spread=min(knob.spread, FIRM)) for knob in knobs]
+
+
+def _findings(
+    site: Site, goal: Targets, seen: Quality, reports: tuple[ParameterReport, ...], data: CalibrationData
+) -> tuple[str, ...]:
+    """What the data could not tell and what looks odd, in sentences."""
+    found = [finding.sentence for finding in data.findings]
+    found += [
+        f"{report.name}: {report.value:.3g} {report.unit} is at the bound of what is physical; "
+        "check areas and stated facts in site.yaml"
+        for report in reports
+        if report.at_bound and report.identified
+    ]
+    vague = sorted({report.name.rsplit("/", 1)[-1] for report in reports if not report.identified})
+    if vague:
+        found.append(f"the data say little about {', '.join(vague)}: the first guess stands")
+    metered = {column for target in goal.meters for column in target.columns if len(target.columns) == 1}
+    if len(metered) < 4:
+        found.append("not every end use has a meter of its own: how a saving splits over end uses is uncertain")
+    for zone, rmse in zip(site.zones, seen.zone_rmse_k, strict=True):
+        if np.isnan(rmse):
+            found.append(f"{zone.id}: no air temperature on unseen weeks; the zone is simulated, not checked")
+    return tuple(found)
+
+
+__all__ = ["Parameters", "calibrate"]

@@ -1,0 +1,53 @@
+"""How sure the parameters are: intervals, what the data could not tell, an ensemble of equally good twins."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.building.parameters import SPECS, Parameters
+from twin.calibration.fit import Fit, from_scale, spec_name, to_scale, value_of
+from twin.model import ParameterReport
+from twin.streams import stream
+
+Array = NDArray[np.float64]
+Z_80 = 1.2816
+
+
+def covariance(found: Fit) -> Array:
+    """Covariance on the fitting scale: Laplace approximation at the optimum, prior included."""
+    return np.asarray(np.linalg.inv(found.precision + np.diag(found.prior)))
+
+
+def parameter_reports(found: Fit) -> tuple[ParameterReport, ...]:
+    """Every fitted parameter with its 80 % interval, whether it is at a bound and whether the data told it."""
+    spread = np.sqrt(np.diag(covariance(found)))
+    reports = []
+    for key, sd, prior in zip(found.keys, spread, found.prior, strict=True):
+        spec, value = SPECS[spec_name(key)], value_of(found.parameters, key)
+        x = to_scale(key, value)
+        margin = 1e-3 * (spec.high - spec.low)
+        reports.append(
+            ParameterReport(
+                name=key,
+                value=value,
+                low=from_scale(key, x - Z_80 * sd),
+                high=from_scale(key, x + Z_80 * sd),
+                unit=spec.unit,
+                at_bound=bool(value <= spec.low + margin or value >= spec.high - margin),
+                identified=bool(sd < 0.5 / np.sqrt(prior)),
+            )
+        )
+    return tuple(reports)
+
+
+def ensemble(found: Fit, members: int, seed: int) -> tuple[Parameters, ...]:
+    """Draws from the Laplace approximation, kept within physical bounds."""
+    centre = np.array([to_scale(key, value_of(found.parameters, key)) for key in found.keys])
+    root = np.linalg.cholesky(covariance(found) + 1e-12 * np.eye(len(centre)))
+    noise = stream(seed, "calibration", "ensemble").standard_normal((members, len(centre)))
+    draws = centre + noise @ root.T
+    return tuple(
+        found.parameters.replacing({key: from_scale(key, x) for key, x in zip(found.keys, row, strict=True)})
+        for row in draws
+    )

@@ -1,0 +1,223 @@
+"""Bounded, robust Gauss-Newton with priors; slopes by differences, zones of a kind moved together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.building.parameters import SPECS, Parameters
+
+Array = NDArray[np.float64]
+
+HUBER = 2.5
+"""Residuals beyond this many standard deviations of their block count linearly."""
+STEP = 0.04
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Residuals of one thing that is measured."""
+
+    name: str
+    values: Array
+    """Simulated minus measured over its yardstick, NaN where unknown."""
+    weight: float
+    """How many independent observations it counts for."""
+    zone: int | None = None
+    """The zone it belongs to, for slopes of parameters of zones."""
+
+
+Residuals = Callable[[Parameters], Sequence[Block]]
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """A group of like parameters moved together: one of the building, or the same one of every zone."""
+
+    keys: tuple[str, ...]
+    spread: float
+    """Standard deviation of the prior on the fitting scale."""
+    per_zone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Outcome of a fit."""
+
+    parameters: Parameters
+    keys: tuple[str, ...]
+    precision: Array
+    """Fisher information on the fitting scale, prior left out, shape (keys, keys)."""
+    prior: Array
+    """Precision of the prior, shape (keys,)."""
+    cost: float
+
+
+def spec_name(key: str) -> str:
+    """Name of the parameter behind a key such as ``core/solar``."""
+    return key.rsplit("/", 1)[-1]
+
+
+def value_of(parameters: Parameters, key: str) -> float:
+    """Value of a key in force."""
+    owner, _, name = key.rpartition("/")
+    return parameters.of(name, owner or None)
+
+
+def to_scale(key: str, value: float) -> float:
+    """A value on the fitting scale: logarithm, or range over four."""
+    spec = SPECS[spec_name(key)]
+    bounded = min(max(value, spec.low), spec.high)
+    return float(np.log(bounded)) if spec.log else 4.0 * (bounded - spec.low) / (spec.high - spec.low)
+
+
+def from_scale(key: str, x: float) -> float:
+    """The value at a place on the fitting scale, kept within bounds."""
+    spec = SPECS[spec_name(key)]
+    value = float(np.exp(x)) if spec.log else spec.low + x * (spec.high - spec.low) / 4.0
+    return min(max(value, spec.low), spec.high)
+
+
+def fit(
+    residuals: Residuals,
+    start: Parameters,
+    knobs: Sequence[Knob],
+    *,
+    rounds: int,
+    within: Callable[[], bool] = lambda: True,
+) -> Fit:
+    """Move the knobs until the residuals are smallest.
+
+    Args:
+        residuals: blocks of residuals for parameters.
+        start: where to begin; also the centre of the priors.
+        knobs: what may move.
+        rounds: most Gauss-Newton steps.
+        within: whether there is time for another step.
+    """
+    keys = tuple(key for knob in knobs for key in knob.keys)
+    centre = np.array([to_scale(key, value_of(start, key)) for key in keys])
+    prior = np.array([knob.spread**-2 for knob in knobs for _ in knob.keys])
+    x, damping = centre.copy(), 0.02
+    blocks = residuals(start)
+    scales = _scales(blocks)
+    cost = _cost(blocks, scales) + float((prior * (x - centre) ** 2).sum())
+    precision = np.zeros((len(keys), len(keys)))
+    parameters = start
+    for _ in range(rounds):
+        if not within():
+            break
+        precision, slope = _information(residuals, parameters, knobs, keys, x, blocks, scales)
+        slope = slope + prior * (x - centre)
+        better = False
+        for _ in range(4):
+            system = precision + np.diag(prior + damping * np.diag(precision))
+            trial_x = np.array(
+                [to_scale(k, from_scale(k, v)) for k, v in zip(keys, x - _step(system, slope), strict=True)]
+            )
+            trial = _placed(start, keys, trial_x)
+            trial_blocks = residuals(trial)
+            trial_cost = _cost(trial_blocks, scales) + float((prior * (trial_x - centre) ** 2).sum())
+            if trial_cost < cost:
+                better = True
+                break
+            damping *= 5.0
+        if not better:
+            break
+        gain = (cost - trial_cost) / cost
+        x, parameters, blocks, cost, damping = trial_x, trial, trial_blocks, trial_cost, damping * 0.3
+        if gain < 2e-3:
+            break
+    return Fit(parameters=parameters, keys=keys, precision=precision, prior=prior, cost=cost)
+
+
+def _step(system: Array, slope: Array) -> Array:
+    step = np.linalg.solve(system, slope)
+    return np.clip(step, -0.7, 0.7)
+
+
+def _placed(start: Parameters, keys: Sequence[str], x: Array) -> Parameters:
+    return start.replacing({key: from_scale(key, place) for key, place in zip(keys, x, strict=True)})
+
+
+def _scales(blocks: Sequence[Block]) -> list[float]:
+    """Robust spread of each block at the start: where residuals stop to count in full."""
+    return [max(1.4826 * float(np.nanmedian(np.abs(block.values))), 0.3) * HUBER for block in blocks]
+
+
+def _robust(values: Array, limit: float) -> Array:
+    """Square roots of Huber weights; 0 where unknown."""
+    size = np.abs(values)
+    weight = np.where(size > limit, limit / np.maximum(size, 1e-12), 1.0)
+    return np.where(np.isnan(values), 0.0, np.sqrt(weight))
+
+
+def _cost(blocks: Sequence[Block], limits: Sequence[float]) -> float:
+    total = 0.0
+    for block, limit in zip(blocks, limits, strict=True):
+        size = np.abs(block.values[~np.isnan(block.values)])
+        if len(size):
+            loss = np.where(size > limit, limit * (2.0 * size - limit), size**2)
+            total += block.weight * float(loss.mean())
+    return total
+
+
+def _information(
+    residuals: Residuals,
+    at: Parameters,
+    knobs: Sequence[Knob],
+    keys: Sequence[str],
+    x: Array,
+    blocks: Sequence[Block],
+    limits: Sequence[float],
+) -> tuple[Array, Array]:
+    """Gauss-Newton matrix and slope of the data term."""
+    weights = [_robust(block.values, limit) for block, limit in zip(blocks, limits, strict=True)]
+    counts = [max(int((~np.isnan(block.values)).sum()), 1) for block in blocks]
+    columns: list[list[Array | None]] = []
+    place = 0
+    for knob in knobs:
+        span = range(place, place + len(knob.keys))
+        columns += _slopes(residuals, at, knob, keys, x, span, blocks)
+        place += len(knob.keys)
+    precision, slope = np.zeros((len(keys), len(keys))), np.zeros(len(keys))
+    for b, (block, weight, count) in enumerate(zip(blocks, weights, counts, strict=True)):
+        felt = [(k, column) for k in range(len(keys)) if (column := columns[k][b]) is not None]
+        if not felt or block.weight == 0:
+            continue
+        root = weight * np.sqrt(block.weight / count)
+        active = [k for k, _ in felt]
+        matrix = np.stack([np.nan_to_num(column) * root for _, column in felt], axis=1)
+        precision[np.ix_(active, active)] += matrix.T @ matrix
+        slope[active] += matrix.T @ (np.nan_to_num(block.values) * root)
+    return precision, slope
+
+
+def _slopes(
+    residuals: Residuals,
+    at: Parameters,
+    knob: Knob,
+    keys: Sequence[str],
+    x: Array,
+    span: range,
+    blocks: Sequence[Block],
+) -> list[list[Array | None]]:
+    """Slope of every block for every key of a knob; keys of zones share one run and each sees its own zone only."""
+    moved, steps = {}, []
+    for k in span:
+        upper = to_scale(keys[k], np.inf)
+        step = STEP if x[k] + STEP <= upper else -STEP
+        steps.append(step)
+        moved[keys[k]] = from_scale(keys[k], x[k] + step)
+    after = residuals(at.replacing(moved))
+    result: list[list[Array | None]] = []
+    for zone, step in enumerate(steps):
+        row: list[Array | None] = []
+        for old, new in zip(blocks, after, strict=True):
+            mine = not knob.per_zone or old.zone == zone
+            row.append((new.values - old.values) / step if mine else None)
+        result.append(row)
+    return result

@@ -1,0 +1,185 @@
+"""How good the twin is on weeks it has not seen, and whether that is good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.calibration.bench import Simulated
+from twin.calibration.targets import COLUMN, Target, Targets, hourly
+from twin.model import MeterFit, Residuals
+from twin.units import JOULES_PER_KWH, SECONDS_PER_HOUR
+from twin.vocab import PointKind
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+HOURLY_CVRMSE, HOURLY_NMBE = 0.30, 0.10
+"""Source: ASHRAE Guideline 14-2014, hourly criteria for calibrated simulation."""
+ZONE_RMSE_K = 1.0
+MATTERS = 0.08
+"""A meter below this share of all HVAC energy is reported, not judged."""
+LEAST_ERROR = 0.05
+MONTH_WEEKS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """Errors on hold-out weeks."""
+
+    zone_rmse_k: Array
+    """Shape (zones,), NaN where a zone isn't measured."""
+    zone_bias_k: Array
+    meters: tuple[MeterFit, ...]
+    structural: Mapping[str, float]
+
+
+def cvrmse(measured: Array, simulated: Array) -> float:
+    """Root mean square error over the mean measured value; NaN for no data.
+
+    Source: ASHRAE Guideline 14 without the correction for fitted parameters, since these are unseen data.
+    """
+    good = ~np.isnan(measured + simulated)
+    if not good.any() or measured[good].mean() == 0:
+        return float("nan")
+    return float(np.sqrt(((simulated - measured)[good] ** 2).mean()) / abs(measured[good].mean()))
+
+
+def nmbe(measured: Array, simulated: Array) -> float:
+    """Mean of measured minus simulated over the mean measured value: positive where the twin is too low."""
+    good = ~np.isnan(measured + simulated)
+    if not good.any() or measured[good].mean() == 0:
+        return float("nan")
+    return float((measured - simulated)[good].mean() / measured[good].mean())
+
+
+def quality(goal: Targets, run: Simulated, judged: Flags) -> Quality:
+    """Errors of a run on some hours.
+
+    Args:
+        goal: what was measured.
+        run: open loop over the whole record.
+        judged: hours that count, shape (hours,).
+    """
+    error = np.where(judged[:, None], hourly(run.zone_c, goal.per_hour) - goal.zone_c, np.nan)
+    known = ~np.isnan(error)
+    count = np.maximum(known.sum(axis=0), 1)
+    seen = known.any(axis=0)
+    total = sum(np.nansum(target.measured_w[judged]) for target in _separate(goal.meters))
+    return Quality(
+        zone_rmse_k=np.where(seen, np.sqrt(np.nansum(error**2, axis=0) / count), np.nan),
+        zone_bias_k=np.where(seen, np.nansum(error, axis=0) / count, np.nan),
+        meters=tuple(_meter_fit(target, goal, run, judged, float(total)) for target in goal.meters),
+        structural=structural_error(goal, run, judged),
+    )
+
+
+def _separate(meters: Sequence[Target]) -> list[Target]:
+    """Meters that do not cover each other: the total where there is one, else the end uses."""
+    total = [target for target in meters if len(target.columns) > 1]
+    covered = {column for target in total for column in target.columns}
+    return total + [target for target in meters if len(target.columns) == 1 and target.columns[0] not in covered]
+
+
+def _meter_fit(target: Target, goal: Targets, run: Simulated, judged: Flags, total: float) -> MeterFit:
+    measured = np.where(judged, target.measured_w, np.nan)
+    simulated = target.simulated_w(run, goal.per_hour)
+    months = _sums(measured, simulated, goal.week // MONTH_WEEKS, 24.0)
+    return MeterFit(
+        meter=str(target.kind),
+        hourly_cvrmse=_finite(cvrmse(measured, simulated)),
+        monthly_cvrmse=_finite(cvrmse(*months)),
+        nmbe=_finite(nmbe(measured, simulated)),
+        share=float(np.nansum(measured)) / max(total, 1e-9),
+    )
+
+
+def _finite(value: float) -> float:
+    return value if np.isfinite(value) else 9.99
+
+
+def _sums(measured: Array, simulated: Array, group: NDArray[np.int64], least_hours: float) -> tuple[Array, Array]:
+    """Means of both by group over hours where both are known."""
+    good = ~np.isnan(measured + simulated)
+    _, place = np.unique(group, return_inverse=True)
+    count = np.bincount(place, weights=good)
+    sums = [np.bincount(place, weights=np.where(good, values, 0.0)) for values in (measured, simulated)]
+    enough = count >= least_hours
+    return sums[0][enough] / count[enough], sums[1][enough] / count[enough]
+
+
+def structural_error(goal: Targets, run: Simulated, judged: Flags) -> dict[str, float]:
+    """Relative error by end use of unseen weeks; of the total where an end use has no meter of its own, twice that."""
+    errors: dict[str, float] = {}
+    for target in sorted(goal.meters, key=lambda t: -len(t.columns)):
+        measured = np.where(judged, target.measured_w, np.nan)
+        weeks = _sums(measured, target.simulated_w(run, goal.per_hour), goal.week, 72.0)
+        relative = cvrmse(*weeks) if len(weeks[0]) else 0.3
+        for use, column in COLUMN.items():
+            if column in target.columns:
+                alone = 1.0 if len(target.columns) == 1 else 2.0
+                errors[use.value] = max(LEAST_ERROR, _finite(relative) * alone)
+    for use in COLUMN:
+        errors.setdefault(use.value, 0.3)
+    return errors
+
+
+def verdict(found: Quality) -> tuple[str, ...]:
+    """Reasons why the twin is not accepted, with thing, value and limit; empty if it is."""
+    reasons = []
+    if not found.meters:
+        reasons.append("no energy meter was in the record: a saving cannot be judged; ingest one")
+    rmse = float(np.nanmean(found.zone_rmse_k))
+    if rmse > ZONE_RMSE_K:
+        reasons.append(f"zone temperature: RMSE {rmse:.2f} K on unseen weeks, limit {ZONE_RMSE_K:.1f} K")
+    for meter in found.meters:
+        if meter.share < MATTERS:
+            continue
+        if meter.hourly_cvrmse > HOURLY_CVRMSE:
+            value = f"hourly CV(RMSE) {meter.hourly_cvrmse:.1%} on unseen weeks, limit {HOURLY_CVRMSE:.0%}"
+            reasons.append(f"{meter.meter}: {value}")
+        if abs(meter.nmbe) > HOURLY_NMBE:
+            reasons.append(f"{meter.meter}: NMBE {meter.nmbe:+.1%} on unseen weeks, limit ±{HOURLY_NMBE:.0%}")
+    return tuple(reasons)
+
+
+def flat(found: Quality, zones: Sequence[str]) -> dict[str, float]:
+    """All errors by name."""
+    values = {"zone_rmse_k": float(np.nanmean(found.zone_rmse_k))}
+    values |= {
+        f"zone_rmse_k/{zone}": float(rmse)
+        for zone, rmse in zip(zones, found.zone_rmse_k, strict=True)
+        if not np.isnan(rmse)
+    }
+    for meter in found.meters:
+        values[f"{meter.meter}/cvrmse_hourly"] = meter.hourly_cvrmse
+        values[f"{meter.meter}/cvrmse_monthly"] = meter.monthly_cvrmse
+        values[f"{meter.meter}/nmbe"] = meter.nmbe
+    return values
+
+
+def residual_series(goal: Targets, run: Simulated, held_out: frozenset[int]) -> tuple[Residuals, ...]:
+    """Weekly energy of every meter, measured and simulated."""
+    rows = []
+    hours_to_kwh = SECONDS_PER_HOUR / JOULES_PER_KWH
+    for target in goal.meters:
+        simulated = target.simulated_w(run, goal.per_hour)
+        good = ~np.isnan(target.measured_w + simulated)
+        weeks = [int(week) for week in np.unique(goal.week) if good[goal.week == week].sum() >= 72]
+
+        def energy(values: Array, chosen: list[int] = weeks, known: Flags = good) -> tuple[float, ...]:
+            return tuple(float(values[known & (goal.week == week)].sum() * hours_to_kwh) for week in chosen)
+
+        rows.append(
+            Residuals(
+                meter=str(PointKind(target.kind)),
+                week=tuple(weeks),
+                measured_kwh=energy(target.measured_w),
+                simulated_kwh=energy(simulated),
+                held_out=tuple(week in held_out for week in weeks),
+            )
+        )
+    return tuple(rows)

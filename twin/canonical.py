@@ -6,10 +6,11 @@ import hashlib
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from zoneinfo import ZoneInfo
 
 import rfc8785
 
@@ -38,6 +39,10 @@ def _plain_value(thing: object) -> Any:
         return thing.value
     if isinstance(thing, datetime):
         return require_aware(thing, "document").isoformat().replace("+00:00", "Z")
+    if isinstance(thing, date):
+        return thing.isoformat()
+    if isinstance(thing, ZoneInfo):
+        return thing.key
     return thing
 
 

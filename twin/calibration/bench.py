@@ -20,7 +20,8 @@ from twin.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 Array = NDArray[np.float64]
 SETTLE_DAYS = 5
-SHORTEST_DAYS = 2
+SHORTEST_DAYS = 3
+UNSETTLED_DAYS = 1
 LONGEST_HOLE_H = 12
 
 
@@ -61,6 +62,9 @@ class Bench:
             raise BadInputError(message)
         self.rows = np.concatenate([np.arange(s.rows.start, s.rows.stop) for s in self.stretches])
         """Position of each simulated step in the record, shape (N,)."""
+        first = round(UNSETTLED_DAYS * SECONDS_PER_DAY / data.drivers.step_s)
+        self.settled = np.concatenate([np.arange(s.drivers.steps) >= first for s in self.stretches])
+        """Whether the unknown state before a stretch has faded, shape (N,)."""
 
     @property
     def has_supply(self) -> bool:

@@ -24,7 +24,7 @@ from twin.telemetry import CalibrationData
 Progress = Callable[[str, float], None]
 """Told the stage and the share of the work done."""
 
-FULL_WORK, QUICK_WORK = 4.5e8, 0.9e8
+FULL_WORK, QUICK_WORK = 4.5e8, 0.7e8
 """Zone-steps that a calibration may simulate: some minutes, and under one, on one core."""
 MEMBERS, QUICK_MEMBERS = 16, 8
 
@@ -85,7 +85,7 @@ def calibrate(
         progress("done", 1.0)
     return Model(
         site=site.name,
-        site_digest=digest(replace(site, time_zone=str(site.time_zone))),  # type: ignore[arg-type]
+        site_digest=digest(site),
         data_digest=data.digest,
         code_version=CODE_VERSION,
         start=start,

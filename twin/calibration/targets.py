@@ -85,29 +85,30 @@ def targets(site: Site, bench: Bench) -> Targets:
     per_hour = max(1, round(SECONDS_PER_HOUR / data.drivers.step_s))
     temperature = np.where(data.known & ~data.held[:, None], data.zone_temperature_c, np.nan)
     per_day = 24 * per_hour
+    temperature = np.where(bench.settled[:, None], temperature[rows], np.nan)
     return Targets(
-        zone_c=hourly(temperature[rows], per_hour),
+        zone_c=hourly(temperature, per_hour),
         flow=hourly(data.zone_supply_flow_kg_s[rows], per_hour),
-        meters=_meters(site, data, rows, per_hour),
+        meters=_meters(site, data, bench, per_hour),
         per_hour=per_hour,
         day=(rows[::per_hour] // per_day).astype(np.int64),
     )
 
 
-def _meters(site: Site, data: CalibrationData, rows: NDArray[np.int64], per_hour: int) -> tuple[Target, ...]:
+def _meters(site: Site, data: CalibrationData, bench: Bench, per_hour: int) -> tuple[Target, ...]:
     stated = {meter.kind: meter.covers for meter in site.meters}
     found: list[Target] = []
-    usable = data.known.all(axis=1) & ~data.held
+    usable, rows = (data.known.all(axis=1) & ~data.held)[bench.rows] & bench.settled, bench.rows
     for kind, default in COVERS.items():
         if kind not in data.meters_w:
             continue
         uses = [use for use in stated.get(kind, default) if use in COLUMN]
-        measured = np.where(usable, data.meters_w[kind], np.nan)
-        found += _target(kind, uses, measured[rows], per_hour)
+        measured = np.where(usable, data.meters_w[kind][rows], np.nan)
+        found += _target(kind, uses, measured, per_hour)
     if not any(target.kind is not PointKind.HEATING_GAS_POWER for target in found):
-        found += _whole_building(data, PointKind.ELECTRIC_POWER, list(_HVAC), rows, per_hour)
+        found += _whole_building(data, PointKind.ELECTRIC_POWER, list(_HVAC), bench, per_hour)
     if not any(target.kind is PointKind.HEATING_GAS_POWER for target in found):
-        found += _whole_building(data, PointKind.GAS_POWER, [EndUse.HEATING_GAS], rows, per_hour)
+        found += _whole_building(data, PointKind.GAS_POWER, [EndUse.HEATING_GAS], bench, per_hour)
     return tuple(found)
 
 
@@ -125,12 +126,13 @@ def _target(
 
 
 def _whole_building(
-    data: CalibrationData, kind: PointKind, uses: list[EndUse], rows: NDArray[np.int64], per_hour: int
+    data: CalibrationData, kind: PointKind, uses: list[EndUse], bench: Bench, per_hour: int
 ) -> list[Target]:
     """A meter of the whole building less what the drivers account for; what else it holds is a constant."""
     if kind not in data.meters_w:
         return []
-    measured = data.meters_w[kind][rows].copy()
+    rows = bench.rows
+    measured = np.where(bench.settled, data.meters_w[kind][rows], np.nan)
     if kind is PointKind.ELECTRIC_POWER:
         measured -= data.drivers.lights_w[rows].sum(axis=1) + data.drivers.plugs_w[rows].sum(axis=1)
         if data.drivers.host_power_w is not None:

@@ -31,18 +31,26 @@ def _no_data(place: Path) -> int:
     return 2
 
 
-def options(description: str | None) -> argparse.Namespace:
-    """``--json``, ``--quick`` and ``--seed``."""
+def options(
+    description: str | None, more: Callable[[argparse.ArgumentParser], object] | None = None
+) -> argparse.Namespace:
+    """``--json``, ``--quick`` and ``--seed``, and what ``more`` adds."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--quick", action="store_true", help="the same on less data, under 50 s")
     parser.add_argument("--seed", type=int, default=0)
+    if more is not None:
+        more(parser)
     return parser.parse_args()
 
 
-def run(description: str | None, measure: Callable[[argparse.Namespace], Document]) -> None:
+def run(
+    description: str | None,
+    measure: Callable[[argparse.Namespace], Document],
+    more: Callable[[argparse.ArgumentParser], object] | None = None,
+) -> None:
     """Measures and prints."""
-    chosen = options(description)
+    chosen = options(description, more)
     begun = time.perf_counter()
     document = measure(chosen) | {
         "git_commit": commit(),

@@ -16,6 +16,7 @@ from connectors.emulated_building import EmulatedBuilding
 from connectors.emulated_run import Days
 from connectors.energyplus_model import ModelRequest, PreparedModel, prepare_model
 from connectors.recorded_year import LIFT_ZONE, lifts_w
+from connectors.simulated import SimulatedHosts
 from twin.errors import BadInputError
 from twin.site import Site
 
@@ -136,6 +137,55 @@ def demo_building(
     building = EmulatedBuilding(name, site, model, days, it_power_w=it_power_w)
     building.advance_to(local_midnight(NOW))
     return building
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoWorld:
+    """The demo's building and hosts as two connectors in one time; the hosts' power heats the server room."""
+
+    building: EmulatedBuilding
+    """Also the clock of both."""
+    hosts: SimulatedHosts
+
+    def __enter__(self) -> DemoWorld:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.building.stop()
+
+
+def demo_world(
+    site: Site, folder: Path, *, building: str = "building", hosts: str = "hosts", settle_days: int = 8
+) -> DemoWorld:
+    """Building and hosts at the demo's present: what is migrated or powered down shows in the building's cooling.
+
+    Args:
+        site: the bundled site.
+        folder: of the bundled site.
+        building: name of the building's connector.
+        hosts: name of the hosts' connector.
+        settle_days: days before the present that are run first.
+    """
+    first = NOW - timedelta(days=settle_days)
+    world = met(site, folder, first, settle_days + AHEAD_DAYS)
+    asked = world.vm_utilization
+    column = {vm.id: k for k, vm in enumerate(site.vms)}
+    mips = {vm.id: vm.mips for vm in site.vms}
+    step = [0]
+    clusters: list[SimulatedHosts] = []
+
+    def demand_mips(vm: str) -> float:
+        return float(asked[min(step[0], len(asked) - 1), column[vm]]) * mips[vm]
+
+    def power_w(i: int) -> float:
+        step[0] = i
+        return sum(clusters[0].power_w().values()) if clusters else 0.0
+
+    model = demo_model(first, NOW + timedelta(days=AHEAD_DAYS - 1))
+    running = EmulatedBuilding(building, site, model, world.days, it_power_w=power_w)
+    clusters.append(SimulatedHosts(hosts, site.hosts, site.host_types, site.vms, running, cpu_demand_mips=demand_mips))
+    running.advance_to(local_midnight(NOW))
+    return DemoWorld(building=running, hosts=clusters[0])
 
 
 def _weekly(values: Array) -> Array:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -187,3 +190,17 @@ def run_program(
         )
         raise OutsideWorldError(message)
     return record
+
+
+def run_program_apart(model: PreparedModel, program: Program, days: Days) -> Record:
+    """As ``run_program``, in a process of its own: a crash of the engine ends that process and not this one.
+
+    Raises:
+        OutsideWorldError: the process died.
+    """
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(run_program, model, program, days).result()
+        except BrokenProcessPool as error:
+            message = "EnergyPlus: its process died before the run was over; see the system log"
+            raise OutsideWorldError(message) from error

@@ -11,10 +11,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from connectors.bundled_site import NOW, bundled_site_folder, demo_building, demo_model, local_midnight, met
+from connectors.bundled_site import NOW, bundled_site_folder, demo_building, demo_model, demo_world, local_midnight, met
 from connectors.conformance import CHECKS, Trial
 from connectors.emulated_building import EmulatedBuilding
-from connectors.emulated_run import run_program
+from connectors.emulated_run import run_program, run_program_apart
 from connectors.settings import load_site
 from twin.building.points import program_points
 from twin.building.program import compile_program
@@ -167,6 +167,53 @@ def test_a_policy_pushed_point_by_point_is_carried_out_like_the_policy_itself(si
         live.advance_hours(48)
         rows = live.record().building
     np.testing.assert_allclose(rows["hvac_electricity_w"], batch.building["hvac_electricity_w"], rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_a_run_in_a_process_of_its_own_gives_the_same_record(site: Site) -> None:
+    world = met(site, FOLDER, MONDAY, 1)
+    model, program = demo_model(MONDAY, MONDAY), compile_program(site, site.operation, world.days.start, 96)
+    here, apart = run_program(model, program, world.days), run_program_apart(model, program, world.days)
+    np.testing.assert_array_equal(here.building, apart.building)
+
+
+def test_hosts_that_are_powered_down_take_their_heat_out_of_the_server_room(site: Site) -> None:
+    """The VMs of one host move to another, and the emptied host sleeps."""
+    with demo_world(site, FOLDER, settle_days=1) as world:
+        before = sum(world.hosts.power_w().values())
+        world.building.advance_hours(1)
+        for vm in site.vms:
+            target = "h01" if vm.host == "h12" else vm.host
+            if target != vm.host:
+                world.hosts.apply(migration(vm.id, str(target)))
+        world.hosts.apply(power_off("h12"))
+        world.building.advance_hours(1)
+        rows = world.building.record().building
+        saved = before - sum(world.hosts.power_w().values())
+    assert saved > 30.0
+    assert rows["it_w"].iloc[-1] < rows["it_w"].iloc[-5] - 30.0
+
+
+def migration(vm: str, host: str) -> Action:
+    return Action(
+        id=f"move {vm}",
+        kind=ActionKind.LIVE_MIGRATE,
+        connector="hosts",
+        point=f"vm/{vm}/host",
+        value=host,
+        expected=None,
+    )
+
+
+def power_off(host: str) -> Action:
+    return Action(
+        id=f"off {host}",
+        kind=ActionKind.POWER_OFF_HOST,
+        connector="hosts",
+        point=f"host/{host}/power",
+        value="off",
+        expected=None,
+    )
 
 
 def test_switching_the_economizer_off_takes_outdoor_air_to_its_minimum(site: Site) -> None:

@@ -1,0 +1,1 @@
+"""Figures as plain dicts: facts in, ``{"data": …, "layout": …}`` out; no server, no service, units on every axis."""

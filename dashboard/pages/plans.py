@@ -1,0 +1,317 @@
+"""Plan & approve: the queue, the dossier of a plan, and the word of a person who signs for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import Input, Output, State, dcc, html
+from dash.exceptions import PreventUpdate
+
+from dashboard.callbacks import Callbacks, Visit, tell
+from dashboard.formats import interval, number, span
+from dashboard.pages.dialogs import signing
+from dashboard.pages.page import Page, Query, badge, card, empty, fact, grid, heading, link, when
+from dashboard.views import Kpi, Role, kpi_label
+from twin.plan import PlanState
+from twin.plan_document import Interval, Plan
+from twin.plan_records import PlanView
+
+STATE_COLOURS = {
+    PlanState.PROPOSED: "blue",
+    PlanState.APPROVED: "teal",
+    PlanState.PUSHING: "orange",
+    PlanState.PAUSED: "yellow",
+    PlanState.PUSHED: "green",
+    PlanState.CONFIRMED: "green",
+    PlanState.STUCK: "red",
+    PlanState.ROLLING_BACK: "orange",
+}
+
+
+def state_badge(state: PlanState) -> Any:
+    """A plan's state."""
+    return badge(state.value.replace("_", " "), STATE_COLOURS.get(state, "gray"))
+
+
+def draw(visit: Visit, rest: str, query: Query) -> Any:
+    """The queue, or the dossier of the plan that the address names."""
+    return dossier(visit, visit.services.plans.get(rest)) if rest else queue(visit)
+
+
+def queue(visit: Visit) -> Any:
+    """All plans."""
+    plans = visit.services.plans.all()
+    top = heading(
+        "Plan & approve", note="Nothing reaches the site that nobody signed for. The proposer never approves."
+    )
+    if not plans:
+        return [top, empty("No plan yet. Propose one with “understudy plan propose”.")]
+    zone = visit.services.site.time_zone
+    rows = [
+        dmc.TableTr(
+            [
+                dmc.TableTd(link(one.plan.title, f"/plans/{one.plan.id}")),
+                dmc.TableTd(state_badge(one.record.state)),
+                dmc.TableTd(str(one.plan.risk_class)),
+                dmc.TableTd(str(sum(1 for _ in one.plan.steps()))),
+                dmc.TableTd(one.plan.proposer),
+                dmc.TableTd(when(one.plan.created_at, zone)),
+                dmc.TableTd(when(one.plan.expires_at, zone)),
+                dmc.TableTd(html.Span(one.plan.id[:12], className="mono", title=one.plan.id)),
+            ]
+        )
+        for one in plans
+    ]
+    names = ("Plan", "State", "Risk class", "Actions", "Proposed by", "At", "Expires", "Digest")
+    head = dmc.TableThead(dmc.TableTr([dmc.TableTh(name) for name in names]))
+    table = dmc.Table([head, dmc.TableTbody(rows)], highlightOnHover=True, verticalSpacing="sm")
+    return [top, card("Queue", dmc.TableScrollContainer(table, minWidth=700))]
+
+
+def dossier(visit: Visit, one: PlanView) -> Any:
+    """All that a person must see before signing."""
+    plan = one.plan
+    buttons = _buttons(visit, one)
+    half = {"base": 12, "lg": 6}
+    return [
+        heading(plan.title, *buttons, note=plan.question),
+        dcc.Store(id="plan-id", data=plan.id),
+        dmc.Grid(
+            [
+                dmc.GridCol(_about(visit, one), span=12),
+                dmc.GridCol(_effects(visit, plan), span=half),
+                dmc.GridCol(_risks(visit, plan), span=half),
+                dmc.GridCol(_actions(visit, one), span=12),
+                dmc.GridCol(_evidence(plan), span=half),
+                dmc.GridCol(_approvals(visit, one), span=half),
+            ]
+        ),
+        signing("approve", "Approve this plan", _words(plan), "Approve", "green"),
+        signing(
+            "reject", "Reject this plan", "The plan is closed; a changed one must be proposed anew.", "Reject", "red"
+        ),
+    ]
+
+
+def _words(plan: Plan) -> str:
+    count = sum(1 for _ in plan.steps())
+    return f"You sign for {count} actions in {len(plan.waves)} waves, for the document {plan.id[:12]}… and no other."
+
+
+def _buttons(visit: Visit, one: PlanView) -> list[Any]:
+    parts: list[Any] = [link("All plans", "/plans")]
+    if one.record.state is PlanState.PROPOSED and visit.may(Role.APPROVER):
+        parts += [
+            dmc.Button("Reject", id="reject-open", color="red", variant="outline"),
+            dmc.Button("Approve", id="approve-open", color="green"),
+        ]
+    if one.record.state not in {PlanState.PROPOSED, PlanState.REJECTED, PlanState.SUPERSEDED}:
+        parts.append(link("Follow the push", f"/push/{one.plan.id}"))
+    parts.append(html.A("Dossier", href=f"/download/dossier/{one.plan.id}.html", className="link"))
+    return parts
+
+
+def _about(visit: Visit, one: PlanView) -> Any:
+    zone, plan = visit.services.site.time_zone, one.plan
+    facts = [
+        fact("State", state_badge(one.record.state)),
+        fact("Risk class", str(plan.risk_class)),
+        fact("Proposed by", plan.proposer),
+        fact("Starts not before", when(plan.not_before, zone)),
+        fact("No wave after", when(plan.expires_at, zone)),
+        fact("Released at", when(plan.hold_until, zone)),
+        fact("Digest", html.Span(plan.id[:16] + "…", className="mono", title=plan.id)),
+    ]
+    reason = [dmc.Text(one.record.reason, size="sm", mt="sm")] if one.record.reason else []
+    return card("Where it stands", dmc.Group(facts, gap="xl"), *reason)
+
+
+def _kpi(value: Interval) -> Kpi:
+    return Kpi(value=value.value, low=value.low, high=value.high, unit=value.unit)
+
+
+def _effects(visit: Visit, plan: Plan) -> Any:
+    rows = [
+        dmc.TableTr(
+            [
+                dmc.TableTd(kpi_label(one.name)),
+                dmc.TableTd(interval(_kpi(one.baseline))),
+                dmc.TableTd(interval(_kpi(one.candidate))),
+                dmc.TableTd(interval(_kpi(one.delta), signed=True)),
+            ]
+        )
+        for one in plan.kpis
+    ]
+    head = dmc.TableThead(dmc.TableTr([dmc.TableTh(name) for name in ("KPI", "Without", "With", "Difference")]))
+    table = dmc.TableScrollContainer(dmc.Table([head, dmc.TableTbody(rows)]), minWidth=460)
+    return card("Expected effect, with the 80 % interval", table)
+
+
+def _risks(visit: Visit, plan: Plan) -> Any:
+    rehearsal = badge("rehearsed", "green") if plan.rehearsal.ok else badge("rehearsal failed", "red")
+    guards = [
+        dmc.ListItem(f"{guard.name}: {_range(guard.low, guard.high)} {guard.unit}, at most {span(guard.max_age_s)} old")
+        for guard in plan.guards
+    ]
+    return card(
+        "Limits, risk and the way back",
+        dmc.List([dmc.ListItem(reason) for reason in plan.risk_reasons], size="sm"),
+        dmc.Text("Guards: one breach rolls the wave back", fw=600, size="sm", mt="sm"),
+        dmc.Spoiler(dmc.List(guards, size="sm"), maxHeight=110, showLabel="Show all", hideLabel="Show fewer"),
+        dmc.Group([dmc.Text("Rollback", fw=600, size="sm"), rehearsal], mt="sm", gap="xs"),
+        dmc.Text(plan.rehearsal.summary, size="sm"),
+    )
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return f"at least {number(low)}" if high is None else f"at most {number(high)}"
+    return f"{number(low)} to {number(high)}"
+
+
+def action_rows(visit: Visit, one: PlanView) -> list[dict[str, Any]]:
+    """The plan's actions: now → planned → window → expiry."""
+    from dashboard.formats import local
+
+    zone = visit.services.site.time_zone
+    states = {step.action_id: step for step in one.steps}
+    rows = []
+    for wave in one.plan.waves:
+        for step in wave.steps:
+            action, record = step.action, states.get(step.action.id)
+            rows.append(
+                {
+                    "id": action.id,
+                    "wave": wave.index,
+                    "point": action.point,
+                    "now": _value(action.expected, action.unit),
+                    "planned": _value(action.value, action.unit),
+                    "expiry": local(action.expires_at or one.plan.hold_until, zone),
+                    "state": record.state.value.replace("_", " ") if record else "pending",
+                    "note": record.note if record else "",
+                    "why": action.why,
+                    "rooms": ", ".join(step.target.rooms),
+                }
+            )
+    return rows
+
+
+def _value(value: object, unit: str) -> str:
+    return f"{number(value)} {unit}".rstrip() if isinstance(value, int | float) else str(value or "–")
+
+
+ACTION_COLUMNS: tuple[dict[str, Any], ...] = (
+    {"field": "wave", "headerName": "Wave", "maxWidth": 100},
+    {"field": "point", "headerName": "Point", "minWidth": 240, "flex": 2},
+    {"field": "now", "headerName": "Now"},
+    {"field": "planned", "headerName": "Planned"},
+    {"field": "expiry", "headerName": "Until", "minWidth": 190},
+    {"field": "why", "headerName": "Why", "minWidth": 240, "flex": 2},
+)
+
+
+def _actions(visit: Visit, one: PlanView) -> Any:
+    rows = action_rows(visit, one)
+    may_skip = one.record.state is PlanState.PROPOSED and visit.may(Role.PROPOSER)
+    options: dict[str, Any] = {"pagination": len(rows) > 20}
+    if may_skip:
+        options["rowSelection"] = {"mode": "multiRow"}
+    skip = dmc.Button("Propose without the selected", id="skip", variant="light", size="xs") if may_skip else None
+    table = grid(ACTION_COLUMNS, rows, visit, id="plan-actions", options=options, getRowId="params.data.id")
+    return card("What changes: now → planned → until", table, right=skip)
+
+
+def _evidence(plan: Plan) -> Any:
+    about = plan.evidence
+    facts = [
+        fact(label, html.Span((value or "–")[:16], className="mono", title=value))
+        for label, value in (
+            ("Scenario", about.scenario),
+            ("Model", about.model_id),
+            ("Data", about.data_digest),
+            ("Policy", about.policy_digest),
+            ("Code", about.code_version),
+            ("Seed", str(about.seed)),
+        )
+    ]
+    words = [dmc.ListItem(text) for text in (*about.assumptions, *about.data_health)]
+    others = [dmc.ListItem(f"{one.name}: {one.reason}") for one in plan.alternatives]
+    weighed = [dmc.Text("Weighed and not taken", fw=600, size="sm", mt="sm"), dmc.List(others, size="sm")]
+    return card(
+        "What it rests on",
+        dmc.Group(facts, gap="lg"),
+        dmc.List(words, size="sm", mt="sm"),
+        *(weighed if others else []),
+    )
+
+
+def _approvals(visit: Visit, one: PlanView) -> Any:
+    zone = visit.services.site.time_zone
+    items = [
+        dmc.TimelineItem(
+            [dmc.Text(approval.reason, size="sm"), when(approval.at, zone)],
+            title=f"{approval.person}: {approval.decision}",
+        )
+        for approval in one.approvals
+    ]
+    needed = {0: "A standing approval is enough.", 1: "One approver is needed.", 2: "Two approvers are needed."}
+    words = needed.get(one.plan.risk_class, "Forbidden: nobody may approve this class.")
+    timeline = dmc.Timeline(items, active=len(items)) if items else dmc.Text("Nobody has signed yet.", c="dimmed")
+    return card("Approvals", dmc.Text(words, size="sm", mb="sm"), timeline)
+
+
+def register(callbacks: Callbacks) -> None:
+    """Registers the screen's callbacks."""
+    for name in ("approve", "reject"):
+        _register_opening(callbacks, name)
+    _register_word(callbacks, "approve")
+    _register_word(callbacks, "reject")
+
+    @callbacks.on(
+        Output("url", "pathname", allow_duplicate=True),
+        Input("skip", "n_clicks"),
+        State("plan-actions", "selectedRows"),
+        State("plan-id", "data"),
+        role=Role.PROPOSER,
+        initial=False,
+    )
+    def skip(visit: Visit, clicks: int | None, rows: list[dict[str, Any]] | None, plan_id: str) -> Any:
+        if not clicks or not rows:
+            raise PreventUpdate
+        plan = visit.services.plans.without(plan_id, visit.person.user, [row["id"] for row in rows])
+        tell("Proposed", f"A new plan without {len(rows)} actions waits for approval.", "green")
+        return f"/plans/{plan.id}"
+
+
+def _register_opening(callbacks: Callbacks, name: str) -> None:
+    @callbacks.on(
+        Output(f"{name}-dialog", "opened"), Input(f"{name}-open", "n_clicks"), role=Role.APPROVER, initial=False
+    )
+    def unfold(visit: Visit, clicks: int | None) -> Any:
+        return bool(clicks)
+
+
+def _register_word(callbacks: Callbacks, name: str) -> None:
+    @callbacks.on(
+        [
+            Output("page", "children", allow_duplicate=True),
+            Output(f"{name}-password", "value"),
+        ],
+        Input(f"{name}-act", "n_clicks"),
+        State(f"{name}-reason", "value"),
+        State(f"{name}-password", "value"),
+        State("plan-id", "data"),
+        role=Role.APPROVER,
+        initial=False,
+    )
+    def give(visit: Visit, clicks: int | None, reason: str | None, password: str | None, plan_id: str) -> Any:
+        if not clicks:
+            raise PreventUpdate
+        act = getattr(visit.services.plans, name)
+        one = act(plan_id, visit.person.user, password or "", reason or "")
+        tell("Signed", f"The plan is {one.record.state.value}.", "green")
+        return dossier(visit, one), ""
+
+
+PAGE = Page(path="plans", title="Plan & approve", icon="plans", draw=draw, register=register)

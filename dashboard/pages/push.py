@@ -1,0 +1,213 @@
+"""Push: the waves of a plan live, each action's state and read-back, and the buttons that stop it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import ALL, Input, Output, State, ctx, dcc, html
+from dash.exceptions import PreventUpdate
+
+from dashboard.callbacks import Callbacks, Visit, tell
+from dashboard.pages.page import Page, Query, badge, card, empty, fact, grid, heading, link, when
+from dashboard.pages.plans import action_rows, state_badge
+from dashboard.views import Mode, Role
+from twin.plan import PlanState, StepState
+from twin.plan_records import PlanView
+
+RUNNING = frozenset({PlanState.PUSHING, PlanState.PAUSED, PlanState.ROLLING_BACK, PlanState.STUCK})
+_HELD = frozenset({PlanState.PUSHED, PlanState.CONFIRMED})
+_STEP_COLOURS = {
+    StepState.VERIFIED: "green",
+    StepState.ALREADY_DONE: "green",
+    StepState.OVERRIDDEN: "yellow",
+    StepState.MISMATCH: "red",
+    StepState.UNKNOWN: "red",
+    StepState.FAILED: "red",
+    StepState.REVERT_FAILED: "red",
+    StepState.INTENT: "orange",
+}
+
+
+def draw(visit: Visit, rest: str, query: Query) -> Any:
+    """The push of the plan that the address names, or of the latest one."""
+    plans = visit.services.plans.all()
+    shown = [one for one in plans if one.record.state not in _NOT_STARTED]
+    plan_id = rest or (shown[0].plan.id if shown else "")
+    top = heading("Push", note="What the world says after each action, not what the device answered.")
+    if not plan_id:
+        ready = [
+            link(one.plan.title, f"/plans/{one.plan.id}") for one in plans if one.record.state is PlanState.APPROVED
+        ]
+        return [top, empty("Nothing has been pushed yet.", *ready)]
+    return [
+        top,
+        dcc.Store(id="push-id", data=plan_id),
+        dcc.Store(id="push-shown"),
+        dcc.Store(id="push-wanted"),
+        html.Div(id="push"),
+        _confirm(),
+    ]
+
+
+_NOT_STARTED = frozenset({PlanState.PROPOSED, PlanState.REJECTED, PlanState.SUPERSEDED, PlanState.APPROVED})
+
+
+def _confirm() -> Any:
+    return dmc.Modal(
+        [
+            dmc.Text(id="push-asked", size="sm", mb="sm"),
+            dmc.TextInput(id="push-reason", label="Reason", required=True),
+            dmc.Group([dmc.Button("Do it", id="push-do", color="orange")], justify="flex-end", mt="md"),
+        ],
+        id="push-dialog",
+        title="Confirm",
+        opened=False,
+        centered=True,
+    )
+
+
+def body(visit: Visit, one: PlanView) -> Any:
+    """The push as it stands."""
+    zone = visit.services.site.time_zone
+    facts = [
+        fact("State", state_badge(one.record.state)),
+        fact("Waves passed", f"{one.record.waves_passed} of {len(one.plan.waves)}"),
+        fact("Since", when(one.record.since, zone)),
+        fact("Deadline", when(one.record.deadline, zone)),
+    ]
+    others = [
+        link(other.plan.title, f"/push/{other.plan.id}")
+        for other in visit.services.plans.all()
+        if other.plan.id != one.plan.id and other.record.state not in _NOT_STARTED
+    ]
+    return [
+        card(
+            one.plan.title,
+            dmc.Group(facts, gap="xl"),
+            *([dmc.Text(one.record.reason, size="sm", mt="sm")] if one.record.reason else []),
+            right=dmc.Group(_buttons(visit, one)),
+        ),
+        *_waves(visit, one),
+        *([card("Other pushes", dmc.Stack(others[:10], gap="xs"), mt="md")] if others else []),
+    ]
+
+
+def _buttons(visit: Visit, one: PlanView) -> list[Any]:
+    state = one.record.state
+    allowed = {
+        "start": state is PlanState.APPROVED and visit.services.plans.mode() is not Mode.SHADOW,
+        "resume": state is PlanState.PAUSED,
+        "pause": state is PlanState.PUSHING,
+        "roll-back": state in RUNNING | _HELD,
+    }
+    if not visit.may(Role.OPERATOR):
+        return []
+    return [
+        dmc.Button(
+            _LABELS[name],
+            id={"push": name},
+            color=_COLOURS[name],
+            variant="filled" if name == "start" else "outline",
+            disabled=not may,
+        )
+        for name, may in allowed.items()
+        if may or name in {"pause", "roll-back"}
+    ]
+
+
+_LABELS = {"start": "Push", "resume": "Go on", "pause": "Pause", "roll-back": "Stop and roll back"}
+_COLOURS = {"start": "green", "resume": "green", "pause": "yellow", "roll-back": "red"}
+_COLUMNS: tuple[dict[str, Any], ...] = (
+    {"field": "point", "headerName": "Point", "minWidth": 240, "flex": 2},
+    {"field": "now", "headerName": "Before"},
+    {"field": "planned", "headerName": "Planned"},
+    {"field": "state", "headerName": "State by read-back"},
+    {"field": "note", "headerName": "Note", "minWidth": 260, "flex": 3},
+)
+
+
+def _waves(visit: Visit, one: PlanView) -> list[Any]:
+    rows = action_rows(visit, one)
+    states = {step.action_id: step.state for step in one.steps}
+    cards = []
+    for wave in one.plan.waves:
+        own = [states.get(step.action.id, StepState.PENDING) for step in wave.steps]
+        counts = {state: own.count(state) for state in StepState if state in own}
+        badges = [
+            badge(f"{count} {state.value.replace('_', ' ')}", _STEP_COLOURS.get(state, "gray"))
+            for state, count in counts.items()
+        ]
+        name = "Canary" if wave.index == one.plan.waves[0].index and len(one.plan.waves) > 1 else f"Wave {wave.index}"
+        shown = [row for row in rows if row["wave"] == wave.index]
+        table = grid(_COLUMNS, shown, visit, options={"pagination": len(shown) > 20})
+        cards.append(card(name, table, right=dmc.Group([_verdict(one, wave.index), *badges], gap="xs"), mt="md"))
+    return cards
+
+
+def _verdict(one: PlanView, index: int) -> Any:
+    passed = index - one.plan.waves[0].index < one.record.waves_passed
+    return badge("judge: pass", "green") if passed else badge("not judged yet", "gray")
+
+
+def register(callbacks: Callbacks) -> None:
+    """Registers the screen's callbacks."""
+
+    @callbacks.on(
+        [Output("push", "children"), Output("push-shown", "data")],
+        Input("push-id", "data"),
+        Input("beat", "n_intervals"),
+        State("push-shown", "data"),
+    )
+    def follow(visit: Visit, plan_id: str, beat: int | None, shown: list[Any] | None) -> Any:
+        one = visit.services.plans.get(plan_id)
+        key = [plan_id, one.record.version, one.record.state.value, [step.state.value for step in one.steps]]
+        if key == shown:
+            raise PreventUpdate
+        return body(visit, one), key
+
+    _register_asking(callbacks)
+
+    @callbacks.on(
+        Output("push-dialog", "opened", allow_duplicate=True),
+        Input("push-do", "n_clicks"),
+        State("push-wanted", "data"),
+        State("push-reason", "value"),
+        State("push-id", "data"),
+        role=Role.OPERATOR,
+        initial=False,
+    )
+    def act(visit: Visit, clicks: int | None, wanted: str | None, reason: str | None, plan_id: str) -> Any:
+        if not clicks or not wanted:
+            raise PreventUpdate
+        tell("Asked for", _do(visit, wanted, plan_id, reason or ""), "green")
+        return False
+
+
+def _do(visit: Visit, wanted: str, plan_id: str, reason: str) -> str:
+    plans, user = visit.services.plans, visit.person.user
+    if wanted == "pause":
+        plans.pause(plan_id, user, reason)
+        return "The push holds at its next step."
+    if wanted == "roll-back":
+        plans.roll_back(plan_id, user, reason)
+        return "The push stops and takes the way back."
+    job = visit.services.jobs.submit("push", {"plan": plan_id, "resume": wanted == "resume"}, user)
+    return f"The push runs as job {job.id}."
+
+
+def _register_asking(callbacks: Callbacks) -> None:
+    @callbacks.on(
+        [Output("push-dialog", "opened"), Output("push-asked", "children"), Output("push-wanted", "data")],
+        Input({"push": ALL}, "n_clicks"),
+        role=Role.OPERATOR,
+        initial=False,
+    )
+    def ask(visit: Visit, clicks: list[int | None]) -> Any:
+        if not any(clicks) or not isinstance(ctx.triggered_id, dict):
+            raise PreventUpdate
+        wanted = ctx.triggered_id["push"]
+        return True, f"{_LABELS[wanted]}: this is recorded with your name.", wanted
+
+
+PAGE = Page(path="push", title="Push", icon="push", draw=draw, register=register)

@@ -1,0 +1,37 @@
+"""The example dashboard and signed-in clients for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from example import PASSWORD, Example, example
+from flask.testing import FlaskClient
+
+from dashboard.app import Dashboard, create_dashboard
+
+ORIGIN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+Client = Callable[[str], FlaskClient]
+
+
+@pytest.fixture
+def world() -> Example:
+    return example()
+
+
+@pytest.fixture
+def made(world: Example) -> Dashboard:
+    return create_dashboard(world.services)
+
+
+@pytest.fixture
+def client(made: Dashboard) -> Client:
+    """A browser of the person named."""
+
+    def signed_in(user: str) -> FlaskClient:
+        browser = made.server.test_client()
+        answer = browser.post("/signin", data={"user": user, "password": PASSWORD}, headers=ORIGIN)
+        assert answer.status_code == 303
+        return browser
+
+    return signed_in

@@ -19,7 +19,7 @@ from twin.units import SECONDS_PER_HOUR
 from twin.vocab import KIND_FACTS, PointKind
 
 Array = NDArray[np.float64]
-SILENT_STEPS = 4
+SILENT_STEPS = 5
 COMPANIONS: Mapping[PointKind, tuple[PointKind, ...]] = {
     PointKind.ZONE_AIR_TEMPERATURE: (PointKind.ZONE_HEATING_SETPOINT, PointKind.ZONE_COOLING_SETPOINT),
     PointKind.AHU_SUPPLY_AIR_TEMPERATURE: (PointKind.AHU_SUPPLY_AIR_TEMPERATURE_SETPOINT,),
@@ -157,7 +157,7 @@ def _silent(group: Sequence[Series], now: datetime | None) -> Iterator[Finding]:
     newest = max(float(one.times_s[-1]) for one in group)
     reference = newest if now is None else max(newest, now.timestamp())
     for one in group:
-        age = reference - float(one.times_s[-1]) - one.step_s
+        age = reference - float(one.times_s[-1])
         if age > SILENT_STEPS * one.step_s:
             last = len(one.times_s) - 1
             since = f"{one.moment(last):%Y-%m-%d %H:%M} UTC"

@@ -27,6 +27,7 @@ ALONE_FACTOR = 1.5
 DEAD_H = 36.0
 USUAL_SHARE = 0.01
 SPIKE_RATIO = 6.0
+BURST_RATIO = 3.0
 NOISY_SHARE = 0.01
 """Share of isolated outliers above which the series counts as noisy as a whole."""
 
@@ -178,7 +179,15 @@ def _isolated(series: Series, times: Array, values: Array) -> Flags:
         return np.zeros(len(values), dtype=np.bool_)
     near = np.maximum(np.append(values[1:], values[-1]), np.insert(values[:-1], 0, values[0]))
     usual = float(np.quantile(values, 0.9))
-    return np.asarray(same_side & (values > SPIKE_RATIO * near) & (values > 2.0 * usual), dtype=np.bool_)
+    alone = same_side & (values > SPIKE_RATIO * near) & (values > 2.0 * usual)
+    return np.asarray(alone | _far_above(values), dtype=np.bool_)
+
+
+def _far_above(values: Array) -> Flags:
+    """Short bursts of a meter far above everything else it shows; meters that rest most of the time have none."""
+    peak = float(np.quantile(values, 0.998))
+    burst: Flags = np.asarray(values > BURST_RATIO * peak)
+    return burst if float((values > 0).mean()) > 0.5 else np.zeros(len(values), dtype=np.bool_)
 
 
 def runs(values: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

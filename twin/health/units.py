@@ -51,13 +51,10 @@ def wrong_unit(series: Series, floor_area_m2: float) -> Iterator[Finding]:
     """Findings about the unit of a whole series, or of its part from one row on."""
     if len(series.values) < 8:
         return
-    whole = _whole(series, floor_area_m2)
-    if whole is not None:
-        yield whole
-        return
     changed = _jump(series) if series.facts.unit == "degC" else _ratio_change(series)
-    if changed is not None:
-        yield changed
+    suspected = changed if changed is not None else _whole(series, floor_area_m2)
+    if suspected is not None:
+        yield suspected
 
 
 def _suspect(series: Series, first: int, last: int, suspicion: Suspicion, shown: float) -> Finding:

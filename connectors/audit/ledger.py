@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -75,6 +76,11 @@ def _get(connection: sqlite3.Connection, kind: str, key: str) -> dict[str, Any] 
     return None if row is None else json.loads(row[0])
 
 
+def _close(connection: sqlite3.Connection) -> None:
+    with suppress(sqlite3.Error):
+        connection.close()
+
+
 class Ledger:
     """The SQLite file (WAL, synchronous FULL): one connection, used by one thread."""
 
@@ -86,13 +92,14 @@ class Ledger:
         self._prepare()
 
     def _open(self) -> sqlite3.Connection:
+        place = ":memory:" if self._path is None else self._path
         try:
-            return sqlite3.connect(
-                ":memory:" if self._path is None else self._path, isolation_level=None, timeout=LOCK_WAIT_S
-            )
+            connection = sqlite3.connect(place, isolation_level=None, timeout=LOCK_WAIT_S)
         except sqlite3.Error as error:
             message = f"{self._path}: cannot be opened: {error}"
             raise OutsideWorldError(message) from error
+        weakref.finalize(self, _close, connection)
+        return connection
 
     def _prepare(self) -> None:
         try:

@@ -257,11 +257,15 @@ class ChangeControl:
             return self._recover(lease)
 
     def _recover(self, lease: Lease) -> list[PlanRecord]:
-        return [
-            self._take_up(self._session(lease, record.plan_id, self._holder))
-            for record in self._store.records()
-            if record.state in {_S.PUSHING, _S.ROLLING_BACK}
-        ]
+        done = []
+        for record in self._store.records():
+            if record.state in {_S.PUSHING, _S.ROLLING_BACK}:
+                done.append(self._take_up(self._session(lease, record.plan_id, self._holder)))
+            elif record.state in {_S.PAUSED, _S.PUSHED} and (stop := self._store.stop(record.plan_id)) is not None:
+                if stop.stops:
+                    session = self._session(lease, record.plan_id, self._holder)
+                    done.append(self._roll_back(session, f"{stop.actor}: {stop.reason}"))
+        return done
 
     def _take_up(self, session: Session) -> PlanRecord:
         attempts = session.record().attempts + 1

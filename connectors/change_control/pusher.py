@@ -47,7 +47,7 @@ class Pusher:
         try:
             for wave in self._open_waves():
                 self._push_wave(wave)
-            self._reread([step for wave in self._plan.waves for step in wave.steps])
+            self._hold([step for wave in self._plan.waves for step in wave.steps], self._plan.waves[-1].settle_s)
             return self._pushed()
         except Leave as leave:
             return self._leave(leave)
@@ -87,8 +87,8 @@ class Pusher:
         before = self._rooms()
         for step in wave.steps:
             self._push_step(wave, step)
-        self._settle(wave)
-        self._reread(list(wave.steps))
+        self._settle(wave.settle_s)
+        self._hold(list(wave.steps), wave.settle_s)
         judgements = self._judge(wave, before)
         evidence = {"wave": wave.index, "judgements": plain(judgements)}
         verdict = worst(judgements)
@@ -103,8 +103,8 @@ class Pusher:
             "wave passed", evidence=evidence, waves_passed=max(wave.index + 1, self._s.record().waves_passed)
         )
 
-    def _settle(self, wave: Wave) -> None:
-        until = self._s.clock.monotonic() + wave.settle_s
+    def _settle(self, settle_s: float) -> None:
+        until = self._s.clock.monotonic() + settle_s
         while (left := until - self._s.clock.monotonic()) > 0:
             self._require_road()
             self._s.clock.wait(min(left, self._s.settings.poll_s))
@@ -270,25 +270,33 @@ class Pusher:
 
     # ---- look again --------------------------------------------------------------------------------------------
 
-    def _reread(self, steps: list[Step]) -> None:
-        """Looks at targets once more: what was verified a moment ago may have been changed since."""
+    def _hold(self, steps: list[Step], settle_s: float) -> None:
+        """Looks at targets until a look finds nothing to apply once more; each re-apply settles anew."""
+        while self._reread(steps):
+            self._settle(settle_s)
+
+    def _reread(self, steps: list[Step]) -> bool:
+        """Looks at what was verified a moment ago and may have been changed since; whether anything was re-applied."""
+        applied = False
         for step in steps:
             record = self._s.steps()[step.action.id]
             if record.state is StepState.VERIFIED:
-                self._look_again(step.action, record)
+                applied = self._look_again(step.action, record) or applied
+        return applied
 
-    def _look_again(self, action: Action, record: StepRecord) -> None:
+    def _look_again(self, action: Action, record: StepRecord) -> bool:
         reading = self._read_back(action)
         seen = sight(action, reading)
         if seen is Sight.WANTED:
-            return
+            return False
         if seen is Sight.UNREADABLE:
             self._is_unreadable(action, record, reading)
         lost = seen is not Sight.OVERRIDDEN and self._s.is_slotted(action) and reading.own_value is None
         if lost and record.writes < 2:
             self._once_more(action, record)
-            return
+            return True
         self._mark(record, StepState.OVERRIDDEN, f"changed to {reading.value} by {reading.held_by or 'someone else'}")
+        return False
 
     def _once_more(self, action: Action, record: StepRecord) -> None:
         """One re-apply of a value that the device dropped, then hands off."""

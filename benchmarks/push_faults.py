@@ -1,0 +1,118 @@
+"""Does the push survive? Seeded faults in virtual time, planted bugs that must be found, and real kills.
+
+``--seeds N`` runs N seeds (10 000 by default, 200 with ``--quick``); ``--replay SEED`` tells one seed's story from its
+audit log. The real kills, which need strace, end a process at every write-type system call of a push and its rollback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import frame
+from push_kill import kill_everywhere
+from push_planted import PLANTED, planted
+from push_story import Outcome, Story
+
+SEEDS_FOR_A_BUG = 1500
+
+
+def run_seeds(first: int, count: int) -> dict[str, object]:
+    """Violations, covered faults and final states of many seeds."""
+    begun = time.perf_counter()
+    states: Counter[str] = Counter()
+    covered: set[tuple[str, str]] = set()
+    failures: list[dict[str, object]] = []
+    for seed in range(first, first + count):
+        outcome = Story(seed).run()
+        states[outcome.state] += 1
+        covered |= outcome.covered
+        if outcome.violations:
+            failures.append({"seed": seed, "violations": outcome.violations})
+        if (seed - first + 1) % 1000 == 0:
+            frame.note(f"{seed - first + 1} seeds, {len(failures)} with violations, {len(covered)} faults × states")
+    return {
+        "seeds": count,
+        "seeds_per_s": count / (time.perf_counter() - begun),
+        "violations": sum(len(failure["violations"]) for failure in failures),  # type: ignore[arg-type,misc]
+        "failures": failures[:20],
+        "fault_states_covered": len(covered),
+        "final_states": dict(states),
+    }
+
+
+def find_planted(first: int) -> dict[str, object]:
+    """Which planted bugs the harness finds, and with which seed."""
+    found: dict[str, object] = {}
+    for name in PLANTED:
+        with planted(name):
+            hit = next((o for o in _outcomes(first) if o.violations), None)
+        found[name] = {"seed": hit.seed, "violation": hit.violations[0]} if hit is not None else None
+        frame.note(f"planted: {name}: {'found with seed ' + str(hit.seed) if hit else 'NOT FOUND'}")
+    missing = [name for name, hit in found.items() if hit is None]
+    return {
+        "planted_total": len(PLANTED),
+        "planted_found": len(PLANTED) - len(missing),
+        "planted_missing": missing,
+        "planted": found,
+    }
+
+
+def _outcomes(first: int) -> list[Outcome]:
+    outcomes = []
+    for seed in range(first, first + SEEDS_FOR_A_BUG):
+        outcomes.append(Story(seed).run())
+        if outcomes[-1].violations:
+            break
+    return outcomes[-1:]
+
+
+def replay(seed: int) -> dict[str, object]:
+    """One seed's story from its audit log."""
+    story = Story(seed)
+    outcome = story.run()
+    rows = []
+    for row in story.world.peek().audit():
+        payload = json.loads(row.payload)
+        rows.append(
+            [row.seq, row.at, row.actor, row.event, payload.get("state"), payload.get("steps"), payload.get("reason")]
+        )
+    return {"outcome": outcome.state, "violations": outcome.violations, "rows": rows}
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("--quick", action="store_true", help="fewer seeds, a sample of the kill points")
+    parser.add_argument("--seed", type=int, default=0, help="first seed")
+    parser.add_argument("--seeds", type=int, default=None, help="how many")
+    parser.add_argument("--replay", type=int, default=None, metavar="SEED")
+    chosen = parser.parse_args()
+    if chosen.replay is not None:
+        print(json.dumps(replay(chosen.replay), indent=1))
+        return
+    begun = time.perf_counter()
+    document = run_seeds(chosen.seed, chosen.seeds or (200 if chosen.quick else 10_000))
+    if not chosen.quick:
+        document |= find_planted(chosen.seed)
+    document |= kill_everywhere(every=40 if chosen.quick else 1)
+    document |= {
+        "git_commit": frame.commit(),
+        "seed": chosen.seed,
+        "quick": chosen.quick,
+        "machine": frame.machine(),
+        "wall_s": time.perf_counter() - begun,
+    }
+    print(json.dumps(document, indent=1) if chosen.json else frame.readable(document))
+
+
+if __name__ == "__main__":
+    main()

@@ -111,7 +111,7 @@ def _thing_from(hint: Any, data: Any) -> Any:
     if origin is not None and isinstance(origin, type):
         return _collection(hint, origin, data)
     if is_dataclass(hint):
-        hints = _hints(hint)
+        hints = _hints(cast("Any", hint))
         return cast("Any", hint)(**{key: _thing_from(hints[key], value) for key, value in data.items()})
     if hint is datetime:
         return datetime.fromisoformat(data).astimezone(UTC)

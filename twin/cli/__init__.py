@@ -50,7 +50,21 @@ def root(
         raise typer.Exit
 
 
-for area in (demo, site, telemetry, models, forecasts, runs, plans, proposals, users, audit, connectors, building, dashboard):
+for area in (
+    demo,
+    site,
+    telemetry,
+    models,
+    forecasts,
+    runs,
+    plans,
+    proposals,
+    users,
+    audit,
+    connectors,
+    building,
+    dashboard,
+):
     area.register(app)
 
 

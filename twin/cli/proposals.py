@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from twin.policy import Policy
     from twin.ports import Connector
     from twin.site import Site
-    from twin.telemetry import CalibrationData
 
 AHEAD_DAYS = 7
 SAMPLES = 3
@@ -99,6 +98,7 @@ def rehearsal_of(here: Workspace, ahead: tuple[Drivers, ...], *, seed: int) -> R
     """The twin with the week that lies ahead."""
     from optimizer.evaluation import Rehearsal
     from optimizer.experience import experience
+    from twin.cli.models import record_of
     from twin.cli.recorded_drivers import TelemetryDrivers
     from twin.cli.runs import twin_of
 
@@ -110,15 +110,6 @@ def rehearsal_of(here: Workspace, ahead: tuple[Drivers, ...], *, seed: int) -> R
         seen=experience(here.site, record_of(here)),
         seeds=(seed,),
     )
-
-
-def record_of(here: Workspace) -> CalibrationData:
-    """All that the telemetry tells of past days."""
-    from twin.telemetry import calibration_data
-
-    rows = here.rows()
-    begin, last = (rows["timestamp"].agg(which).to_pydatetime() for which in ("min", "max"))
-    return calibration_data(here.site, rows, begin, last + timedelta(seconds=here.site.step_s))
 
 
 def _busiest(history: Drivers, vms: int) -> NDArray[np.float64]:

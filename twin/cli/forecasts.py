@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twin.cli.output import HERE, JsonOption, WorkspaceOption, print_json, print_table, progress_bar, say
+from twin.cli.output import HERE, JsonOption, Progress, WorkspaceOption, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
     from forecasting.series import Series
@@ -48,12 +48,8 @@ def forecast(
         context.obj = {"series": series, "at": at, "horizon": horizon, "workspace": workspace, "json": as_json}
         return
     hours = hours_of(horizon)
-    found = series_of(workspace, series, at)
-    with progress_bar("forecast") as progress:
-        rows = []
-        for number, one in enumerate(found):
-            progress(number, len(found), one.name)
-            rows.append(_forecast_row(one, hours))
+    with progress_bar("forecast") as tell:
+        rows = forecast_rows(workspace, hours, tell, series, at)
     if as_json:
         print_json({"horizon_h": hours, "interval": "80 %", "series": rows})
         return
@@ -73,17 +69,37 @@ def backtest(
     names = series or above.get("series")
     folder = workspace if workspace != HERE else above.get("workspace", HERE)
     hours = hours_of(horizon if horizon != "48h" else above.get("horizon", "48h"))
-    found = series_of(folder, names, above.get("at"))
-    with progress_bar("backtest") as progress:
-        rows = []
-        for number, one in enumerate(found):
-            progress(number, len(found), one.name)
-            rows.append(_backtest_row(one, hours))
+    with progress_bar("backtest") as tell:
+        rows = backtest_rows(folder, hours, tell, names, above.get("at"))
     if as_json or above.get("json"):
         print_json({"horizon_h": hours, "series": rows})
         return
     columns = ["series", "forecaster", "MAE", "to seasonal-naive", "coverage of 80 %"]
     print_table("Errors of past forecasts, rolling origins", columns, [cell for row in rows for cell in _lines(row)])
+
+
+def forecast_rows(
+    folder: Path, hours: int, tell: Progress, names: Sequence[str] | None = None, at: str | None = None
+) -> list[dict[str, object]]:
+    """A forecast per series of a workspace."""
+    return _rows_of(series_of(folder, names, at), lambda one: _forecast_row(one, hours), tell)
+
+
+def backtest_rows(
+    folder: Path, hours: int, tell: Progress, names: Sequence[str] | None = None, at: str | None = None
+) -> list[dict[str, object]]:
+    """The errors of past forecasts per series of a workspace."""
+    return _rows_of(series_of(folder, names, at), lambda one: _backtest_row(one, hours), tell)
+
+
+def _rows_of(
+    found: Sequence[Series], row: Callable[[Series], dict[str, object]], tell: Progress
+) -> list[dict[str, object]]:
+    rows = []
+    for number, one in enumerate(found):
+        tell(number, len(found), one.name)
+        rows.append(row(one))
+    return rows
 
 
 def hours_of(text: str) -> int:

@@ -20,7 +20,8 @@ def show(facts: Mapping[str, Any]) -> None:
     errors = calibration["metrics"]
     meters = [(name, value) for name, value in errors.items() if isinstance(value, dict) and "nmbe_pct" in value]
     print_table(
-        f"Calibration on unseen weeks: zones {errors['zone_rmse_k']:.2f} K, accepted: {calibration['accepted']}",
+        f"Calibration on unseen weeks: zones {errors['zone_rmse_k']:.2f} K, "
+        f"{'accepted' if calibration['accepted'] else 'NOT accepted'}",
         ("meter", "hourly CV(RMSE)", "NMBE"),
         [[name, f"{v['cvrmse_pct']:.1f} %", f"{v['nmbe_pct']:+.1f} %"] for name, v in meters],
     )

@@ -1,0 +1,88 @@
+"""The whole loop on the bundled site, as a newcomer runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        find_spec("pyenergyplus") is None and not os.environ.get("CI"), reason="the extra 'emulator' is not installed"
+    ),
+]
+
+
+def understudy(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "twin", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1500)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "office"
+
+
+@pytest.fixture(scope="module")
+def story(workspace: Path) -> dict[str, Any]:
+    done = understudy("demo", "--workspace", str(workspace), "--json")
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def test_the_document_has_every_part_of_the_loop(story: dict[str, Any]) -> None:
+    parts = {"calibration", "scenarios", "plan", "push", "predicted_saving_pct", "realised_saving_pct", "audit_ok"}
+    assert parts <= set(story)
+
+
+def test_the_saving_came_true_in_a_building_that_is_not_the_twin(story: dict[str, Any]) -> None:
+    assert story["realised_saving_pct"] > 0.0
+
+
+def test_the_predicted_interval_is_an_interval(story: dict[str, Any]) -> None:
+    predicted = story["predicted_saving_pct"]
+    assert predicted["low"] <= predicted["value"] <= predicted["high"]
+
+
+def test_the_twin_is_accepted_on_weeks_that_it_never_saw(story: dict[str, Any]) -> None:
+    assert story["calibration"]["accepted"]
+    assert story["calibration"]["hold_out_weeks"]
+
+
+def test_every_step_is_verified_by_read_back(story: dict[str, Any]) -> None:
+    assert set(story["push"]["steps"]) == {"verified"}
+    assert sum(story["push"]["steps"].values()) == len(story["plan"]["steps"])
+
+
+def test_the_proposer_may_not_approve(story: dict[str, Any]) -> None:
+    assert story["approval"]["by_proposer_refused"]
+
+
+def test_nothing_of_ours_is_left_after_release_all(story: dict[str, Any]) -> None:
+    assert story["push"]["points_still_held"] == 0
+
+
+def test_the_audit_log_is_proved(story: dict[str, Any], workspace: Path) -> None:
+    assert story["audit_ok"]
+    assert understudy("audit", "verify", "--workspace", str(workspace)).returncode == 0
+
+
+def test_the_report_needs_nothing_from_elsewhere(story: dict[str, Any]) -> None:
+    text = Path(story["report"]).read_text(encoding="utf-8")
+    assert "<script src=" not in text
+    assert "Predicted and realised saving" in text
+
+
+def test_somebodys_own_folder_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
+    done = understudy("demo", "--workspace", str(tmp_path))
+    assert (done.returncode, (tmp_path / "thesis.txt").exists()) == (2, True)

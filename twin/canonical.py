@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
@@ -66,29 +66,7 @@ def digest(thing: object) -> str:
     return hashlib.sha256(canonical(thing)).hexdigest()
 
 
-@cache
-def _hints(kind: type) -> Mapping[str, Any]:
-    return get_type_hints(kind)
-
-
-def _union(hint: Any, data: Any) -> Any:
-    options = get_args(hint)
-    if data is None and type(None) in options:
-        return None
-    rest = [option for option in options if option is not type(None)]
-    if len(rest) > 1 and isinstance(data, str) and str in rest:
-        return data
-    return _thing_from(next(option for option in rest if option is not str), data) if rest != [str] else data
-
-
-def _collection(hint: Any, origin: Any, data: Any) -> Any:
-    args = get_args(hint)
-    if origin is tuple and args[-1:] != (Ellipsis,):
-        return tuple(_thing_from(kind, item) for kind, item in zip(args, data, strict=True))
-    if issubclass(origin, Mapping):
-        return {key: _thing_from(args[1], value) for key, value in data.items()}
-    items = (_thing_from(args[0], item) for item in data)
-    return frozenset(items) if origin is frozenset else tuple(items)
+Reader = Callable[[Any], Any]
 
 
 def thing_from(hint: type[T], data: Any) -> T:
@@ -98,23 +76,57 @@ def thing_from(hint: type[T], data: Any) -> T:
         BadInputError: a key is missing, unknown, or a value has the wrong form.
     """
     try:
-        return cast("T", _thing_from(hint, data))
+        return cast("T", _reader(cast("Any", hint))(data))
     except (TypeError, ValueError, KeyError, AttributeError, StopIteration) as error:
         message = f"cannot read a {getattr(hint, '__name__', hint)} from the document: {error}"
         raise BadInputError(message) from error
 
 
-def _thing_from(hint: Any, data: Any) -> Any:
+@cache
+def _reader(hint: Any) -> Reader:
+    """What makes a thing of a type from plain data; built once for each type."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
-        return _union(hint, data)
+        return _union_reader(get_args(hint))
     if origin is not None and isinstance(origin, type):
-        return _collection(hint, origin, data)
+        return _collection_reader(get_args(hint), origin)
     if is_dataclass(hint):
-        hints = _hints(cast("Any", hint))
-        return cast("Any", hint)(**{key: _thing_from(hints[key], value) for key, value in data.items()})
+        return _dataclass_reader(cast("Any", hint))
     if hint is datetime:
-        return datetime.fromisoformat(data).astimezone(UTC)
+        return lambda data: datetime.fromisoformat(data).astimezone(UTC)
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return hint(data)
-    return float(data) if hint is float else data
+        return hint
+    return float if hint is float else lambda data: data
+
+
+def _dataclass_reader(kind: Any) -> Reader:
+    hints = get_type_hints(kind)
+
+    def read(data: Any) -> Any:
+        return kind(**{key: _reader(hints[key])(value) for key, value in data.items()})
+
+    return read
+
+
+def _union_reader(options: tuple[Any, ...]) -> Reader:
+    rest = [option for option in options if option is not type(None)]
+    other = next((option for option in rest if option is not str), str)
+
+    def read(data: Any) -> Any:
+        if data is None and type(None) not in options:
+            message = "a value is null"
+            raise TypeError(message)
+        if data is None or (isinstance(data, str) and str in rest):
+            return data
+        return _reader(other)(data)
+
+    return read
+
+
+def _collection_reader(args: tuple[Any, ...], origin: type) -> Reader:
+    if issubclass(origin, Mapping):
+        return lambda data: {key: _reader(args[1])(value) for key, value in data.items()}
+    if origin is tuple and args[-1:] != (Ellipsis,):
+        return lambda data: tuple(_reader(kind)(item) for kind, item in zip(args, data, strict=True))
+    gather = frozenset if origin is frozenset else tuple
+    return lambda data: gather(_reader(args[0])(item) for item in data)

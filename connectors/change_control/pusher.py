@@ -105,17 +105,31 @@ class Pusher:
 
     def _settle(self, settle_s: float) -> None:
         until = self._s.clock.monotonic() + settle_s
+        next_guard_s = self._s.clock.monotonic() + self._s.settings.guard_every_s
         while (left := until - self._s.clock.monotonic()) > 0:
             self._require_road()
+            if self._s.clock.monotonic() >= next_guard_s:
+                next_guard_s += self._s.settings.guard_every_s
+                self._require_no_breach()
             self._s.clock.wait(min(left, self._s.settings.poll_s))
             self._s.lease.keep()
         self._require_road()
 
-    def _judge(self, wave: Wave, before: RoomReadings) -> list[Judgement]:
+    def _guards(self) -> list[Judgement]:
         now = self._s.clock.now()
-        found = [
+        return [
             judge_guard(guard, self._s.look_at(guard.connector, [guard.point])[0], now) for guard in self._plan.guards
         ]
+
+    def _require_no_breach(self) -> None:
+        """A breach need not wait for the end of the settle time; silence may."""
+        breached = [found for found in self._guards() if found.verdict is Verdict.FAIL]
+        if breached:
+            self._s.commit("guard breached", evidence={"judgements": plain(breached)})
+            raise Leave(PlanState.ROLLING_BACK, "; ".join(f"{found.name}: {found.reason}" for found in breached))
+
+    def _judge(self, wave: Wave, before: RoomReadings) -> list[Judgement]:
+        found = self._guards()
         if self._plan.room_test is not None and wave.rooms:
             found.append(judge_rooms(self._plan.room_test, before, self._rooms(), wave.rooms))
         return found

@@ -19,6 +19,8 @@ class PushSettings:
     """Wait before the second try; doubles, with jitter."""
     poll_s: float = 1.0
     """Time between two looks at the stop flag while waiting."""
+    guard_every_s: float = 60.0
+    """Time between two looks at the guards while a wave settles."""
     clock_jump_s: float = 120.0
     """Jump of the calendar against the monotonic clock that pauses a push."""
     takeovers: int = 3

@@ -197,3 +197,10 @@ def test_the_document_keeps_its_id_through_the_store(world: World) -> None:
     plan = make_plan([*rooms(3), migrate("v2", "h1", "h0")], hold_until=START + timedelta(days=3))
     world.store.add(plan)
     assert world.store.plan(plan.id) == plan
+
+
+def test_a_guard_breached_while_a_wave_settles_stops_it_before_its_end(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2), settle_s=3600.0))
+    world.clock._advance = lambda _: world.building.program(temperature("room-0"), 29.0)
+    assert world.push(plan_id).state is PlanState.ROLLED_BACK
+    assert world.clock.monotonic() < 400.0

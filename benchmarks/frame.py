@@ -91,6 +91,8 @@ def readable(document: Mapping[str, object]) -> str:
     for key, value in document.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             lines += ["", key, *_table(value)]
+        elif isinstance(value, dict) and any(isinstance(item, list) for item in value.values()):
+            lines += ["", f"{key}:", *("  " + line for line in readable(value).splitlines())]
         else:
             lines.append(f"{key}: {_short(value)}")
     return "\n".join(lines)

@@ -95,7 +95,7 @@ def discomfort_kh(real: Record, site: Site, people: Array) -> float:
 
 
 def _kwh(record: Record, column: str) -> float:
-    return float(record.building[column].sum(dtype=np.float64)) * KWH_PER_W_STEP
+    return float(record.building[column].to_numpy(np.float64).sum()) * KWH_PER_W_STEP
 
 
 def _of(runs: ScenarioRuns, name: str) -> float:

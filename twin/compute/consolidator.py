@@ -25,6 +25,8 @@ class View:
 
     host_of: Index
     """Host of each VM, the destination for one that is on its way, -1 where none, shape (VMs,)."""
+    held_mb: Array
+    """Memory that VMs on their way still hold at their source, shape (hosts,). [MB]"""
     awake: Flags
     """Shape (hosts,)."""
     waking: Flags
@@ -51,6 +53,8 @@ class Consolidator:
     def __init__(self, fleet: Fleet, rules: Rules, view: View, rng: np.random.Generator) -> None:
         self._fleet, self._rules, self._view, self._rng = fleet, rules, view, rng
         self._packing = Packing(fleet, view.host_of, view.expected_mips, rules.memory_overcommit)
+        self._held_mb = view.held_mb.copy()
+        self._packing.hold(self._held_mb)
         self._movable = view.movable.copy()
         self._moves: list[tuple[int, int]] = []
         self._wake: list[int] = []
@@ -102,7 +106,8 @@ class Consolidator:
             self._call_host()
 
     def _plan(self, vm: int, target: int) -> None:
-        self._packing.move(vm, target)
+        self._held_mb[self._packing.host_of[vm]] += self._fleet.vm_ram_mb[vm]
+        self._packing.move(vm, target, release=False)
         self._moves.append((vm, target))
         self._movable[vm] = False
 
@@ -131,12 +136,13 @@ class Consolidator:
         if not self._movable[vms].all():
             return []
         trial = Packing(self._fleet, self._packing.host_of, self._view.expected_mips, self._rules.memory_overcommit)
+        trial.hold(self._held_mb)
         in_use = np.bincount(trial.host_of[trial.host_of >= 0], minlength=len(closed)) > 0
         moves = []
         for vm in vms[np.argsort(-self._view.expected_mips[vms], kind="stable")]:
             target = trial.best(int(vm), ~closed & in_use, self._limit)
             if target < 0:
                 return []
-            trial.move(int(vm), target)
+            trial.move(int(vm), target, release=False)
             moves.append((int(vm), target))
         return moves

@@ -21,6 +21,7 @@ class Load:
 
     demand_mips: Array
     host_of: Index
+    vm_ram_mb: Array
     awake: Flags
     waking: Flags
     copying: Index
@@ -48,9 +49,13 @@ class Totals:
     latency_p95_ms: float
 
 
-def granted_share(load_mips: Array, capacity_mips: Array) -> Array:
-    """Share of what VMs ask for that each host can give; all are cut alike where there is not enough."""
-    return np.minimum(1.0, capacity_mips / np.maximum(load_mips, 1e-12))
+def granted_share(asked: Array, capacity: Array) -> Array:
+    """Share of what VMs ask for that each host can give; all are cut alike where there is not enough.
+
+    The same holds for memory, our assumption for hosts that are over-committed by policy: a VM whose pages are out of
+    memory to a part waits for them in that part of its time.
+    """
+    return np.minimum(1.0, capacity / np.maximum(asked, 1e-12))
 
 
 class Account:
@@ -82,6 +87,8 @@ class Account:
             np.add.at(asked, end, CORES_BUSY_COPYING * fleet.core_mips[end])
         capacity = fleet.capacity_mips
         share = granted_share(asked, capacity)
+        resident = np.zeros(hosts) + np.bincount(where, weights=load.vm_ram_mb[placed], minlength=hosts)
+        share = np.minimum(share, granted_share(resident, fleet.ram_mb))
         used = np.minimum(asked / capacity, 1.0)
         self._book_power(load, used, seconds)
         active = load.awake & (asked > 0.0)

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twin.compute.consolidator import Consolidator, View
 from twin.compute.contention import Account, Load
+from twin.compute.copies import Copies
 from twin.compute.fleet import Array, Fleet, Index, fleet
-from twin.compute.migration import pre_copy
-from twin.compute.packing import initial_placement
+from twin.compute.network import copy_mb_s
+from twin.compute.packing import Packing, initial_placement
+from twin.compute.power_states import PowerStates
 from twin.compute.rules import Rules, rules_of
-from twin.errors import BadInputError
+from twin.errors import BadInputError, RefusedError
 from twin.policy import Policy
 from twin.result import ComputeResult, Migration
-from twin.site import Host, HostType, Site, Vm
+from twin.site import Host, HostType, NetworkLink, Site, Vm
 from twin.streams import stream
 from twin.units import SECONDS_PER_DAY
 
 HISTORY_STEPS = 30
-IDLE_DIRTY_SHARE = 0.1
-"""Share of the full dirty rate that an idle VM still has, our assumption."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +38,6 @@ class ComputeStep:
     migrations: tuple[Migration, ...]
     """Live migrations that ended in this step."""
     latency_ms: float
-
-
-@dataclass(slots=True)
-class _Copy:
-    vm: int
-    source: int
-    target: int
-    start_s: float
-    end_s: float
-    downtime_s: float
-    converged: bool
 
 
 class ComputeModel:
@@ -66,23 +56,20 @@ class ComputeModel:
         seed: int = 0,
         step_s: float = 300.0,
         rules: Rules | None = None,
+        links: Sequence[NetworkLink] = (),
     ) -> None:
         self.fleet: Fleet = fleet(hosts, types, vms)
         self.rules = rules_of(policy) if rules is None else rules
         self.step_s, self.now_s = step_s, 0.0
         self._rng = stream(seed, "vm-selection")
-        vm_count, host_count = len(self.fleet.vm_ids), len(self.fleet.host_ids)
+        count = len(self.fleet.vm_ids)
         self.host_of = initial_placement(self.fleet, self.rules.memory_overcommit)
-        self.awake = np.ones(host_count, dtype=bool)
-        self._wake_end_s = np.full(host_count, np.inf)
-        self._on_since_s = np.full(host_count, -np.inf)
-        self._busy_until_s = np.zeros(host_count)
-        self._link_free_s = np.zeros(host_count)
-        self._last_move_s = np.full(vm_count, -np.inf)
-        self._moves_today: Index = np.zeros(vm_count, dtype=np.int64)
-        steps = max(HISTORY_STEPS, round(self.rules.window_s / step_s))
-        self._history: deque[Array] = deque(maxlen=steps)
-        self._copies: list[_Copy] = []
+        self.states = PowerStates(self.fleet, self.rules)
+        self.copies = Copies(len(self.fleet.host_ids), copy_mb_s(self.fleet, links))
+        self._rest_until_s = np.full(count, -np.inf)
+        self._moves_today: Index = np.zeros(count, dtype=np.int64)
+        self._day = 0
+        self._history: deque[Array] = deque(maxlen=max(HISTORY_STEPS, round(self.rules.window_s / step_s)))
         self._account = Account(self.fleet)
         self._steps: list[ComputeStep] = []
         self._decide_at_s = 0.0
@@ -100,8 +87,9 @@ class ComputeModel:
                 f"compute step: demand has shape {utilization.shape}, the site has {len(self.host_of)} VMs; "
                 "give one value for each VM"
             )
-        demand = np.maximum(utilization, 0.0) * self.fleet.vm_mips
-        if self.now_s % SECONDS_PER_DAY < self.step_s:
+        demand = np.where(self.host_of >= 0, np.maximum(utilization, 0.0) * self.fleet.vm_mips, 0.0)
+        if int(self.now_s // SECONDS_PER_DAY) > self._day:
+            self._day = int(self.now_s // SECONDS_PER_DAY)
             self._moves_today[:] = 0
         if self._history and self.now_s >= self._decide_at_s:
             self._decide_at_s = self.now_s + self.rules.interval_s
@@ -141,118 +129,144 @@ class ComputeModel:
             latency_ms=np.array([step.latency_ms for step in steps]),
         )
 
-    # ---- decisions
+    def memory_mb(self) -> Array:
+        """Memory taken on each host: VMs that stand there and room for those on their way, shape (hosts,). [MB]"""
+        here = self.host_of >= 0
+        hosts = len(self.fleet.host_ids)
+        taken = np.zeros(hosts) + np.bincount(self.host_of[here], weights=self.fleet.vm_ram_mb[here], minlength=hosts)
+        for copy in self.copies.under_way:
+            taken[copy.target] += self.fleet.vm_ram_mb[copy.vm]
+        return taken
+
+    def stop_vm(self, vm: str) -> None:
+        """Stop a VM: its memory is free at once, a copy of it is given up."""
+        index = self._vm(vm)
+        self.copies.cancel(index)
+        self.host_of[index] = -1
+
+    def start_vm(self, vm: str, host: str | None = None) -> None:
+        """Start a stopped VM on a host, or where power rises least.
+
+        Raises:
+            RefusedError: it runs already, or fits nowhere.
+        """
+        index = self._vm(vm)
+        if self.host_of[index] >= 0:
+            raise RefusedError(f"VM {vm} runs already on {self.fleet.host_ids[self.host_of[index]]}; stop it first")
+        allowed = self.states.awake.copy()
+        if host is not None:
+            allowed &= np.array([name == host for name in self.fleet.host_ids])
+        target = self._room(index, allowed)
+        if target < 0:
+            where = "any host that is on" if host is None else f"host {host}"
+            raise RefusedError(f"VM {vm} with {self.fleet.vm_ram_mb[index]:g} MB does not fit on {where}; free memory")
+        self.host_of[index] = target
+
+    def resize_vm(self, vm: str, *, mips: float, ram_mb: float) -> None:
+        """Give a VM other CPU and memory where it stands.
+
+        Raises:
+            RefusedError: its host lacks the memory.
+        """
+        index = self._vm(vm)
+        host, more = int(self.host_of[index]), ram_mb - float(self.fleet.vm_ram_mb[index])
+        free = float(self.fleet.ram_mb[host] * self.rules.memory_overcommit - self.memory_mb()[host])
+        if host >= 0 and more > free:
+            raise RefusedError(f"VM {vm} asks for {more:g} MB more, {self.fleet.host_ids[host]} has {free:g} MB free")
+        vm_mips, vm_ram_mb = self.fleet.vm_mips.copy(), self.fleet.vm_ram_mb.copy()
+        vm_mips[index], vm_ram_mb[index] = mips, ram_mb
+        self.fleet = replace(self.fleet, vm_mips=vm_mips, vm_ram_mb=vm_ram_mb)
+
+    def _vm(self, name: str) -> int:
+        if name not in self.fleet.vm_ids:
+            raise BadInputError(f"VM {name!r} is not in the site; use one of {', '.join(self.fleet.vm_ids[:8])} …")
+        return self.fleet.vm_ids.index(name)
+
+    def _room(self, vm: int, allowed: NDArray[np.bool_]) -> int:
+        packing = Packing(self.fleet, self._bound(), np.zeros(len(self.fleet.vm_ids)), self.rules.memory_overcommit)
+        packing.hold(self._held_mb())
+        return packing.best(vm, allowed, 1.0)
+
+    def _bound(self) -> Index:
+        """Host of each VM once all copies are over."""
+        bound = self.host_of.copy()
+        for copy in self.copies.under_way:
+            bound[copy.vm] = copy.target
+        return bound
+
+    def _held_mb(self) -> Array:
+        """Memory that leaving VMs still hold, shape (hosts,). [MB]"""
+        held = np.zeros(len(self.fleet.host_ids))
+        for copy in self.copies.under_way:
+            held[copy.source] += self.fleet.vm_ram_mb[copy.vm]
+        return held
 
     def _decide(self, expected: Array | None) -> None:
+        bound = self._bound()
         if self.rules.power_down:
-            self._sleep_idle_hosts()
+            used = np.bincount(self.host_of[self.host_of >= 0], minlength=len(self.states.awake)) > 0
+            used |= np.bincount(bound[bound >= 0], minlength=len(used)) > 0
+            self.states.sleep_idle(used, self.now_s)
         if not self.rules.consolidate:
             return
-        view = self._view(expected)
-        decision = Consolidator(self.fleet, self.rules, view, self._rng).decide()
+        decision = Consolidator(self.fleet, self.rules, self._view(bound, expected), self._rng).decide()
         for host in decision.wake:
-            self._wake_end_s[host] = self.now_s + self.fleet.wake_s[host]
+            self.states.wake(host, self.now_s)
         for vm, target in decision.moves:
-            self._start(vm, target)
+            busy = float(self._history[-1][vm] / self.fleet.vm_mips[vm])
+            self.copies.start(self.fleet, vm, int(self.host_of[vm]), target, busy=busy, now_s=self.now_s)
+            self._rest_until_s[vm] = self.now_s + self.rules.dwell_s
+            self._moves_today[vm] += 1
 
-    def _view(self, expected: Array | None) -> View:
+    def _view(self, bound: Index, expected: Array | None) -> View:
         history = np.array(self._history)
         recent = history[-max(1, round(self.rules.window_s / self.step_s)) :].max(axis=0)
         ahead = recent if expected is None else np.maximum(expected * self.fleet.vm_mips, history[-1])
-        bound = self.host_of.copy()
-        movable = ~self.fleet.pinned & (bound >= 0)
-        movable &= self.now_s - self._last_move_s >= self.rules.dwell_s
-        movable &= self._moves_today < self.rules.moves_per_vm_day
-        for copy in self._copies:
-            bound[copy.vm] = copy.target
-            movable[copy.vm] = False
+        movable = ~self.fleet.pinned & (bound >= 0) & (bound == self.host_of)
+        movable &= (self.now_s >= self._rest_until_s) & (self._moves_today < self.rules.moves_per_vm_day)
         return View(
             host_of=bound,
-            awake=self.awake.copy(),
-            waking=np.isfinite(self._wake_end_s),
+            held_mb=self._held_mb(),
+            awake=self.states.awake.copy(),
+            waking=self.states.waking,
             movable=movable,
             history_mips=history,
             expected_mips=ahead,
         )
 
-    def _start(self, vm: int, target: int) -> None:
-        source = int(self.host_of[vm])
-        begin = max(self.now_s, self._link_free_s[source], self._link_free_s[target])
-        link = min(self.fleet.link_mb_s[source], self.fleet.link_mb_s[target])
-        busy = float(self._history[-1][vm] / self.fleet.vm_mips[vm])
-        dirty = self.fleet.dirty_mb_s[vm] * (IDLE_DIRTY_SHARE + (1.0 - IDLE_DIRTY_SHARE) * min(busy, 1.0))
-        copy = pre_copy(float(self.fleet.vm_ram_mb[vm]), float(dirty), float(link))
-        end = begin + copy.duration_s
-        self._link_free_s[[source, target]] = end
-        self._last_move_s[vm] = self.now_s
-        self._moves_today[vm] += 1
-        self._copies.append(_Copy(vm, source, target, begin, end, copy.downtime_s, copy.converged))
-
-    def _sleep_idle_hosts(self) -> None:
-        used = np.bincount(self.host_of[self.host_of >= 0], minlength=len(self.awake)) > 0
-        for copy in self._copies:
-            used[[copy.source, copy.target]] = True
-        self._busy_until_s[used] = self.now_s
-        rested = self.now_s - self._busy_until_s >= self.rules.idle_s
-        rested &= self.now_s - self._on_since_s >= self.rules.awake_s
-        candidates = np.flatnonzero(self.awake & ~used & rested)
-        empty = int((self.awake & ~used).sum())
-        order = candidates[np.argsort(-self.fleet.curve_w[candidates, 0], kind="stable")]
-        self.awake[order[: max(0, empty - self.rules.spare_hosts)]] = False
-
-    # ---- time
-
     def _run_until(self, end_s: float, demand: Array) -> list[Migration]:
         ended = []
         while self.now_s < end_s:
             ended += self._finish_copies()
-            self._finish_wakes()
-            times = [copy.end_s for copy in self._copies] + [copy.start_s for copy in self._copies]
-            times += list(self._wake_end_s[np.isfinite(self._wake_end_s)])
+            self.states.settle(self.now_s)
+            times = [*self.copies.times(), *self.states.times()]
             until = min([end_s, *(time for time in times if time > self.now_s)])
             self._account.add(self._load(demand), until - self.now_s)
             self.now_s = until
         return ended + self._finish_copies()
 
     def _load(self, demand: Array) -> Load:
-        running = [copy for copy in self._copies if copy.start_s <= self.now_s]
+        copying, sources, targets = self.copies.running(self.now_s)
         return Load(
             demand_mips=demand,
             host_of=self.host_of,
-            awake=self.awake,
-            waking=np.isfinite(self._wake_end_s),
-            copying=np.array([copy.vm for copy in running], dtype=np.int64),
-            sources=np.array([copy.source for copy in running], dtype=np.int64),
-            targets=np.array([copy.target for copy in running], dtype=np.int64),
+            vm_ram_mb=self.fleet.vm_ram_mb,
+            awake=self.states.awake,
+            waking=self.states.waking,
+            copying=copying,
+            sources=sources,
+            targets=targets,
         )
 
     def _finish_copies(self) -> list[Migration]:
-        over = [copy for copy in self._copies if copy.end_s <= self.now_s]
-        self._copies = [copy for copy in self._copies if copy.end_s > self.now_s]
+        over = self.copies.finish(self.now_s)
         for copy in over:
             if copy.converged:
                 self.host_of[copy.vm] = copy.target
                 self._account.pause(copy.vm, copy.downtime_s)
-        return [self._migration(copy) for copy in over]
-
-    def _migration(self, copy: _Copy) -> Migration:
-        ids = self.fleet.host_ids
-        return Migration(
-            at_s=copy.start_s,
-            vm=self.fleet.vm_ids[copy.vm],
-            source=ids[copy.source],
-            target=ids[copy.target],
-            duration_s=copy.end_s - copy.start_s,
-            downtime_s=copy.downtime_s,
-            completed=copy.converged,
-        )
-
-    def _finish_wakes(self) -> None:
-        up = self._wake_end_s <= self.now_s
-        self.awake[up] = True
-        self._on_since_s[up] = self.now_s
-        self._busy_until_s[up] = self.now_s
-        self._wake_end_s[up] = np.inf
+            else:
+                self._rest_until_s[copy.vm] = self.now_s + SECONDS_PER_DAY
+        return [copy.record(self.fleet) for copy in over]
 
 
 def simulate_compute(
@@ -268,7 +282,9 @@ def simulate_compute(
         seed: of the run.
         rules: limits beyond those that a policy can name; None: by the policy.
     """
-    model = ComputeModel(site.hosts, site.host_types, site.vms, policy, seed=seed, step_s=step_s, rules=rules)
+    model = ComputeModel(
+        site.hosts, site.host_types, site.vms, policy, seed=seed, step_s=step_s, rules=rules, links=site.links
+    )
     for row in utilization:
         model.step(row)
     return model.result()

@@ -18,11 +18,18 @@ class Packing:
         self._fleet = fleet
         self.host_of = host_of.copy()
         self.demand_mips = demand_mips
-        placed = host_of >= 0
-        hosts = len(fleet.host_ids)
-        self.load_mips = np.bincount(host_of[placed], weights=demand_mips[placed], minlength=hosts)
-        self.ram_mb = np.bincount(host_of[placed], weights=fleet.vm_ram_mb[placed], minlength=hosts)
+        self.load_mips = self._per_host(demand_mips)
+        self.ram_mb = self._per_host(fleet.vm_ram_mb)
         self._ram_limit_mb = fleet.ram_mb * memory_overcommit
+
+    def _per_host(self, of_vm: Array) -> Array:
+        placed = self.host_of >= 0
+        summed = np.bincount(self.host_of[placed], weights=of_vm[placed], minlength=len(self._fleet.host_ids))
+        return summed.astype(np.float64)
+
+    def hold(self, ram_mb: Array) -> None:
+        """Count memory that VMs still hold where they are leaving, shape (hosts,). [MB]"""
+        self.ram_mb = self.ram_mb + ram_mb
 
     def vms_on(self, host: int) -> Index:
         """VMs that are planned on a host, in site order."""
@@ -59,12 +66,12 @@ class Packing:
         rise = power_w(curve, (load + self.demand_mips[vm]) / capacity) - before
         return int(candidates[np.argmin(np.round(rise, 6))])
 
-    def move(self, vm: int, host: int) -> None:
-        """Plan the VM on another host."""
+    def move(self, vm: int, host: int, *, release: bool = True) -> None:
+        """Plan the VM on another host; without ``release`` its memory stays taken where it was, as during a copy."""
         source = self.host_of[vm]
         if source >= 0:
             self.load_mips[source] -= self.demand_mips[vm]
-            self.ram_mb[source] -= self._fleet.vm_ram_mb[vm]
+            self.ram_mb[source] -= self._fleet.vm_ram_mb[vm] if release else 0.0
         self.load_mips[host] += self.demand_mips[vm]
         self.ram_mb[host] += self._fleet.vm_ram_mb[vm]
         self.host_of[vm] = host

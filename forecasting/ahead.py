@@ -116,7 +116,7 @@ def _sample(history: Drivers, ahead: Mapping[str, Array], start: datetime, k: in
         electricity_price_kwh=ahead["electricity_price_kwh"][k],
         carbon_kg_kwh=ahead["carbon_kg_kwh"][k],
         host_power_w=_by_zone(ahead, "host_power_w", k, zones) if history.host_power_w is not None else None,
-        vm_utilization=_demand_ahead(history, start, len(weather.outdoor_c)),
+        vm_utilization=_demand_ahead(history, start, len(weather.outdoor_c), k),
         seed=k,
         people=people,
         lights_w=lights_w,
@@ -129,8 +129,8 @@ def _by_zone(ahead: Mapping[str, Array], name: str, k: int, zones: int) -> Array
     return np.stack([ahead[f"{name}.{zone}"][k] for zone in range(zones)], axis=1)
 
 
-def _demand_ahead(history: Drivers, start: datetime, steps: int) -> Array | None:
-    """VM demand ahead: the same time one week (or the last whole days) earlier."""
+def _demand_ahead(history: Drivers, start: datetime, steps: int, sample: int) -> Array | None:
+    """VM demand ahead: the same time some weeks (or the last whole days) earlier, another week for each sample."""
     demand = history.vm_utilization
     if demand is None:
         return None
@@ -139,6 +139,8 @@ def _demand_ahead(history: Drivers, start: datetime, steps: int) -> Array | None
     if season > len(demand):
         per_day = round(86_400 / history.vm_step_s)
         season = max(len(demand) // per_day, 1) * per_day
+    else:
+        season *= 1 + sample % (len(demand) // season)
     first = round((start - history.start).total_seconds() / history.vm_step_s)
     rows = first + np.arange(wanted)
     over = np.maximum(rows - len(demand) + 1, 0)

@@ -168,14 +168,18 @@ def _interval(block: Tree, name: str) -> Interval:
 
 
 def saving_percent(baseline: Tree, delta: Tree, names: tuple[str, ...]) -> Interval:
-    """Saving summed over KPIs of one unit, as a share of the baseline; bounds add as if errors were independent. [%]"""
+    """Saving summed over KPIs of one unit, as a share of the baseline; bounds add as if errors were independent. [%]
+
+    No more than all can be saved, so the bounds end at 100 %.
+    """
     base = sum(_interval(baseline, name).value for name in names)
     parts = [_interval(delta, name) for name in names]
     value = -sum(part.value for part in parts)
     down = sum((part.high - part.value) ** 2 for part in parts) ** 0.5
     up = sum((part.value - part.low) ** 2 for part in parts) ** 0.5
     scale = 100.0 / base if base else 0.0
-    return Interval(value=value * scale, low=(value - down) * scale, high=(value + up) * scale, unit="%")
+    low, high = (min(bound * scale, 100.0) for bound in (value - down, value + up))
+    return Interval(value=value * scale, low=low, high=high, unit="%")
 
 
 def require_worthwhile(saving: Interval, least_percent: float, goal: str) -> None:

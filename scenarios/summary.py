@@ -92,20 +92,22 @@ def delta_block(runs: ScenarioRuns, baseline: ScenarioRuns, structural: Mapping[
     level = structural_spread(base.daily.sum(axis=3), structural)["electricity_kwh"]
     spread["peak_kw"] = _share(level, base.kpis[:, _column("electricity_kwh")]) * np.abs(peaks)
     block: Tree = {}
-    for name, kpi in KPIS.items():
+    for name in KPIS:
         column = _column(name)
         differences = runs.kpis[:, column] - base.kpis[:, column]
         if not np.isnan(differences).any():
-            block[name] = _difference(differences, base.kpis[:, column], spread.get(name), kpi.unit)
+            block[name] = _difference(differences, base.kpis[:, column], spread.get(name), name)
     return block
 
 
-def _difference(differences: Array, base: Array, spread: Array | None, unit: str) -> Tree:
+def _difference(differences: Array, base: Array, spread: Array | None, name: str) -> Tree:
+    """A difference with its interval; it cannot take more away than there is."""
     spread = np.zeros(len(differences)) if spread is None else spread
-    entry: Tree = {**mixture_interval(differences, spread).rounded(), "unit": unit}
+    interval = _within(mixture_interval(differences, spread), name, -float(np.abs(base).max()))
+    entry: Tree = {**interval.rounded(), "unit": KPIS[name].unit}
     if (np.abs(base) > 1e-9).all():
         share = mixture_interval(100.0 * differences / np.abs(base), 100.0 * spread / np.abs(base))
-        entry["percent"] = share.rounded()
+        entry["percent"] = _within(share, name, -100.0).rounded()
     return entry
 
 
@@ -122,11 +124,11 @@ def _add_peak(spread: dict[str, Array], electricity: Array, peak: Array) -> None
     spread["peak_kw"] = _share(spread["electricity_kwh"], electricity) * peak
 
 
-def _within(interval: Interval, name: str) -> Interval:
-    """Interval of a measure that cannot be negative."""
+def _within(interval: Interval, name: str, least: float = 0.0) -> Interval:
+    """Interval of a measure that cannot fall below ``least``; cost and carbon may, where prices are negative."""
     if name in {"cost", "co2_kg"}:
         return interval
-    return Interval(value=interval.value, low=max(interval.low, 0.0), high=interval.high)
+    return Interval(value=interval.value, low=max(interval.low, least), high=max(interval.high, least))
 
 
 def summary_document(

@@ -162,7 +162,9 @@ class Fate:
         self.seams += 1
         due = [e for e in self.events if e.at <= self.seams and (not inside or e.kind == "crash")]
         for event in due:
-            self.events.remove(event)
+            if not any(event is left for left in self.events):
+                continue  # it happened inside another event of this seam
+            self.events = [left for left in self.events if left is not event]
             self.quiet = True
             self.covered.add((f"{event.kind} at {seam}", self.state()))
             self.quiet = False

@@ -210,7 +210,9 @@ POLICY_KEYS: Mapping[str, Key] = {
         SetpointReader(10, 60), "cooling setpoint of the thermostats; it never comes closer than 1 K to the heating one"
     ),
     "operating_hours": Key(
-        HoursReader(), "when the air handlers run, in site time; days that are not named stay as operated"
+        HoursReader(),
+        "when the air handlers run, in site time; days not named stay as operated (in `operation` itself: off, "
+        "and holidays like sun)",
     ),
     "optimal_start": Key(
         _switchable(

@@ -214,7 +214,8 @@ def _absent(path: Path, mapping: SourceMapping) -> set[str]:
     if extra and not block.ignore_other_columns:
         message = f"{path}: column {sorted(extra)[0]!r} is not mapped; map it, or drop 'ignore_other_columns: false'"
         raise BadInputError(message)
-    return patterned - set(present)
+    expected = {column.column for column in mapping.columns if column.expected}
+    return (patterned & expected) - set(present)
 
 
 def _delimiter_hint(present: Sequence[str], delimiter: str) -> str:

@@ -48,7 +48,7 @@ class AdjacencyBlock(Block):
 
 
 class ZoneBlock(Block):
-    """A thermal zone: rooms that share one thermostat. A plenum or attic is a zone with ``conditioned: false``."""
+    """A thermal zone: rooms that share one thermostat. An attic is a zone with `conditioned: false`."""
 
     id: Id = Field(description="short name, used in points, scenarios and results")
     floor: Whole = Field(default=0, description="storey, 0 is the ground floor")
@@ -64,7 +64,7 @@ class ZoneBlock(Block):
     lights_design_w: Number | None = Field(default=None, ge=0, description="all lights on [W]")
     plugs_design_w: Number | None = Field(default=None, ge=0, description="all plugs in use [W]")
     room_number: str | None = Field(default=None, description="number on the door, as calendars name it")
-    conditioned: Flag = Field(default=True, description="false for a plenum, attic or shaft without a thermostat")
+    conditioned: Flag = Field(default=True, description="false for an attic or shaft without a thermostat")
 
 
 class AirHandlerBlock(Block):
@@ -103,7 +103,9 @@ class AirHandlerBlock(Block):
     heating_capacity_w: Number | None = Field(default=None, gt=0, description="rated heating [W]")
     fan_pressure_pa: Number | None = Field(default=None, gt=0, le=5000, description="pressure rise of the fan [Pa]")
     fan_efficiency: Number | None = Field(default=None, gt=0.05, le=1, description="total efficiency of the fan")
-    return_plenum: Flag = Field(default=False, description="return air goes through a plenum")
+    return_plenum: Flag = Field(
+        default=False, description="return air goes through a ceiling plenum; it is not listed as a zone then"
+    )
     lights_to_return_fraction: Number = Field(
         default=0.0, ge=0, le=1, description="share of the heat of lights that goes to the return air"
     )
@@ -197,7 +199,7 @@ def _holiday_form(node: object) -> object:
 
 
 class HolidayBlock(Block):
-    """Days that run by the hours of ``holidays``: a list of dates, a country code, or both as a mapping."""
+    """Days that run by the hours of `holidays`: a list of dates, a country code, or both as a mapping."""
 
     country: str | None = Field(
         default=None, pattern=r"^[A-Z]{2}$", description="ISO code: its public holidays, e.g. US"

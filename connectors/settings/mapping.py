@@ -48,6 +48,8 @@ class MappedColumn:
     """Value of the key column → point id; one entry with an empty key where there is no key column."""
     from_pattern: bool = False
     """The column comes from a pattern: a file may lack it."""
+    expected: bool = True
+    """A pattern column that every file lacks is a finding; not so for zones without thermostat."""
     path: Path = ()
     """Where the site file says so."""
 
@@ -68,6 +70,8 @@ class Subjects:
     """Ids by subject."""
 
     site: str
+    unheated: frozenset[str] = frozenset()
+    """Zones without thermostat, of which nothing is expected."""
     ids: Mapping[Subject, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
@@ -75,6 +79,7 @@ class Subjects:
         """Ids of everything that a point may belong to."""
         return cls(
             document.name,
+            frozenset(zone.id for zone in document.zones if not zone.conditioned),
             {
                 Subject.ZONE: tuple(zone.id for zone in document.zones),
                 Subject.AIR_HANDLER: units,
@@ -102,7 +107,7 @@ def map_source(
                 faults.append(Fault(path=path, message=message))
                 continue
             points[point.id] = point
-            columns.append(_mapped(column, text, {key: point.id}, path))
+            columns.append(_mapped(column, text, {key: point.id}, path, expected=of not in subjects.unheated))
     return SourceMapping(name=name, block=block, columns=_joined(columns), points=tuple(points.values()), step_s=step_s)
 
 
@@ -187,7 +192,7 @@ def _point(column: ColumnBlock, of: str, site: str, step_s: float | None) -> Poi
     return Point(id=default, kind=column.kind, of=of, step_s=step_s)
 
 
-def _mapped(column: ColumnBlock, text: str, points: Mapping[str, str], path: Path) -> MappedColumn:
+def _mapped(column: ColumnBlock, text: str, points: Mapping[str, str], path: Path, *, expected: bool) -> MappedColumn:
     energy = column.unit in ENERGY_PER_STEP_J and KIND_FACTS[column.kind].unit == "W"
     return MappedColumn(
         column=text,
@@ -198,6 +203,7 @@ def _mapped(column: ColumnBlock, text: str, points: Mapping[str, str], path: Pat
         offset=column.offset,
         points=points,
         from_pattern=text != column.column,
+        expected=expected,
         path=path,
     )
 

@@ -10,6 +10,7 @@ import pytest
 from twin.compute import ComputeModel
 from twin.compute.fleet import fleet
 from twin.compute.network import copy_mb_s
+from twin.compute.packing import Packing
 from twin.errors import BadInputError, RefusedError
 from twin.policy import Consolidation, Policy
 from twin.site import Host, HostType, NetworkLink, Vm
@@ -120,3 +121,13 @@ def test_over_committed_memory_slows_its_vms(hosts: tuple[Host, ...], host_type:
     model = ComputeModel(hosts, [host_type], vms, Policy(), rules=Rules(memory_overcommit=2.0))
     model.step(np.full(2, 0.4))
     assert model.result().slatah == 1.0
+
+
+def test_a_member_of_a_group_keeps_others_away_from_both_ends_of_its_copy(
+    hosts: tuple[Host, ...], host_type: HostType
+) -> None:
+    vms = [Vm(id="a", vcpus=1, mips=1.0, ram_mb=1.0, host="host-0", anti_affinity="pair")]
+    vms.append(Vm(id="b", vcpus=1, mips=1.0, ram_mb=1.0, host="host-3", anti_affinity="pair"))
+    packing = Packing(fleet(hosts, [host_type], vms), np.array([1, 3]), np.zeros(2), 1.0)
+    packing.hold(np.array([0, 3]))
+    np.testing.assert_array_equal(packing.fits(1, 1.0), [False, False, True, True])

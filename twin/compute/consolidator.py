@@ -19,14 +19,19 @@ TARGET_LIMIT = 0.8
 """CPU up to which hosts are filled, headroom not yet taken off."""
 
 
+def fill_limit(rules: Rules) -> float:
+    """Share of a host's CPU up to which VMs are placed."""
+    return min(rules.threshold if rules.overload == "static" else TARGET_LIMIT, 1.0) - rules.headroom
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """What the platform knows when it decides: placement, hosts that are on, demand of the past."""
 
     host_of: Index
     """Host of each VM, the destination for one that is on its way, -1 where none, shape (VMs,)."""
-    held_mb: Array
-    """Memory that VMs on their way still hold at their source, shape (hosts,). [MB]"""
+    standing: Index
+    """Host on which each VM runs now, shape (VMs,)."""
     awake: Flags
     """Shape (hosts,)."""
     waking: Flags
@@ -34,6 +39,8 @@ class View:
     """VMs that may move now: not pinned, not moving, dwell over, budget left, shape (VMs,)."""
     history_mips: Array
     """Demand of the steps before, oldest first, shape (steps, VMs). [MIPS]"""
+    goal: Index | None
+    """Host of each VM in the packing that the cluster moves towards, shape (VMs,); None: hosts are emptied in turn."""
     expected_mips: Array
     """Demand to plan for: highest of the window or of the forecast, shape (VMs,). [MIPS]"""
 
@@ -53,19 +60,20 @@ class Consolidator:
     def __init__(self, fleet: Fleet, rules: Rules, view: View, rng: np.random.Generator) -> None:
         self._fleet, self._rules, self._view, self._rng = fleet, rules, view, rng
         self._packing = Packing(fleet, view.host_of, view.expected_mips, rules.memory_overcommit)
-        self._held_mb = view.held_mb.copy()
-        self._packing.hold(self._held_mb)
+        self._packing.hold(view.standing)
         self._movable = view.movable.copy()
         self._moves: list[tuple[int, int]] = []
         self._wake: list[int] = []
-        self._limit = min(rules.threshold if rules.overload == "static" else TARGET_LIMIT, 1.0) - rules.headroom
+        self.limit = fill_limit(rules)
 
     def decide(self) -> Decision:
         """Moves and wake-ups of this round."""
         flagged = self._flagged()
         for host in np.flatnonzero(flagged & self._view.awake):
             self._relieve(int(host), ~flagged & self._view.awake)
-        if self._rules.power_down:
+        if self._view.goal is not None:
+            self._follow(self._view.goal)
+        elif self._rules.power_down:
             self._drain_all(flagged)
         return Decision(moves=tuple(self._moves), wake=tuple(self._wake))
 
@@ -99,14 +107,13 @@ class Consolidator:
             self._place(vm, allowed)
 
     def _place(self, vm: int, allowed: Flags) -> None:
-        target = self._packing.best(vm, allowed, self._limit)
+        target = self._packing.best(vm, allowed, self.limit)
         if target >= 0:
             self._plan(vm, target)
         else:
             self._call_host()
 
     def _plan(self, vm: int, target: int) -> None:
-        self._held_mb[self._packing.host_of[vm]] += self._fleet.vm_ram_mb[vm]
         self._packing.move(vm, target, release=False)
         self._moves.append((vm, target))
         self._movable[vm] = False
@@ -116,6 +123,18 @@ class Consolidator:
         if len(asleep) and not self._wake and not self._view.waking.any():
             per_watt = self._fleet.capacity_mips[asleep] / self._fleet.curve_w[asleep, -1]
             self._wake.append(int(asleep[np.argmax(per_watt)]))
+
+    def _follow(self, goal: Index) -> None:
+        """Move towards the goal as far as this round's budget and the load of this hour allow."""
+        for vm in np.flatnonzero((goal != self._packing.host_of) & self._movable & (goal >= 0)):
+            target = int(goal[vm])
+            if self._budget <= 0:
+                return
+            if not self._view.awake[target]:
+                if target not in self._wake:
+                    self._wake.append(target)
+            elif self._packing.fits(int(vm), self.limit)[target]:
+                self._plan(int(vm), target)
 
     def _drain_all(self, flagged: Flags) -> None:
         closed = flagged | ~self._view.awake
@@ -136,11 +155,11 @@ class Consolidator:
         if not self._movable[vms].all():
             return []
         trial = Packing(self._fleet, self._packing.host_of, self._view.expected_mips, self._rules.memory_overcommit)
-        trial.hold(self._held_mb)
+        trial.hold(self._view.standing)
         in_use = np.bincount(trial.host_of[trial.host_of >= 0], minlength=len(closed)) > 0
         moves = []
         for vm in vms[np.argsort(-self._view.expected_mips[vms], kind="stable")]:
-            target = trial.best(int(vm), ~closed & in_use, self._limit)
+            target = trial.best(int(vm), ~closed & in_use, self.limit)
             if target < 0:
                 return []
             trial.move(int(vm), target, release=False)

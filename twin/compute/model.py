@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.compute.consolidator import Consolidator, View
+from twin.compute.consolidator import Consolidator, View, fill_limit
 from twin.compute.contention import Account, Load
 from twin.compute.copies import Copies
 from twin.compute.fleet import Array, Fleet, Index, fleet
 from twin.compute.network import copy_mb_s
+from twin.compute.optimal import PackingTask, best_packing
 from twin.compute.packing import Packing, initial_placement
 from twin.compute.power_states import PowerStates
 from twin.compute.rules import Rules, rules_of
@@ -72,7 +73,8 @@ class ComputeModel:
         self._history: deque[Array] = deque(maxlen=max(HISTORY_STEPS, round(self.rules.window_s / step_s)))
         self._account = Account(self.fleet)
         self._steps: list[ComputeStep] = []
-        self._decide_at_s = 0.0
+        self._decide_at_s = self._plan_at_s = 0.0
+        self._goal: Index | None = None
 
     def step(self, utilization: Array, expected: Array | None = None) -> ComputeStep:
         """Advance one step.
@@ -184,7 +186,7 @@ class ComputeModel:
 
     def _room(self, vm: int, allowed: NDArray[np.bool_]) -> int:
         packing = Packing(self.fleet, self._bound(), np.zeros(len(self.fleet.vm_ids)), self.rules.memory_overcommit)
-        packing.hold(self._held_mb())
+        packing.hold(self.host_of)
         return packing.best(vm, allowed, 1.0)
 
     def _bound(self) -> Index:
@@ -193,13 +195,6 @@ class ComputeModel:
         for copy in self.copies.under_way:
             bound[copy.vm] = copy.target
         return bound
-
-    def _held_mb(self) -> Array:
-        """Memory that leaving VMs still hold, shape (hosts,). [MB]"""
-        held = np.zeros(len(self.fleet.host_ids))
-        for copy in self.copies.under_way:
-            held[copy.source] += self.fleet.vm_ram_mb[copy.vm]
-        return held
 
     def _decide(self, expected: Array | None) -> None:
         bound = self._bound()
@@ -224,15 +219,33 @@ class ComputeModel:
         ahead = recent if expected is None else np.maximum(expected * self.fleet.vm_mips, history[-1])
         movable = ~self.fleet.pinned & (bound >= 0) & (bound == self.host_of)
         movable &= (self.now_s >= self._rest_until_s) & (self._moves_today < self.rules.moves_per_vm_day)
+        if self.rules.placement == "optimal" and self.now_s >= self._plan_at_s:
+            self._plan_at_s = self.now_s + self.rules.plan_s
+            self._goal = self._best(bound, ahead)
         return View(
             host_of=bound,
-            held_mb=self._held_mb(),
+            goal=self._goal,
+            standing=self.host_of.copy(),
             awake=self.states.awake.copy(),
             waking=self.states.waking,
             movable=movable,
             history_mips=history,
             expected_mips=ahead,
         )
+
+    def _best(self, bound: Index, ahead: Array) -> Index | None:
+        fixed = self.fleet.pinned | (bound != self.host_of)
+        ram_mb = self.fleet.ram_mb * self.rules.memory_overcommit
+        task = PackingTask(
+            fleet=self.fleet,
+            host_of=bound,
+            demand_mips=ahead,
+            limit=fill_limit(self.rules),
+            ram_mb=ram_mb,
+            fixed=fixed,
+        )
+        best = best_packing(task)
+        return None if best is None else best.host_of
 
     def _run_until(self, end_s: float, demand: Array) -> list[Migration]:
         ended = []

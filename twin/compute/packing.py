@@ -17,6 +17,7 @@ class Packing:
     def __init__(self, fleet: Fleet, host_of: Index, demand_mips: Array, memory_overcommit: float) -> None:
         self._fleet = fleet
         self.host_of = host_of.copy()
+        self._standing = host_of.copy()
         self.demand_mips = demand_mips
         self.load_mips = self._per_host(demand_mips)
         self.ram_mb = self._per_host(fleet.vm_ram_mb)
@@ -27,9 +28,11 @@ class Packing:
         summed = np.bincount(self.host_of[placed], weights=of_vm[placed], minlength=len(self._fleet.host_ids))
         return summed.astype(np.float64)
 
-    def hold(self, ram_mb: Array) -> None:
-        """Count memory that VMs still hold where they are leaving, shape (hosts,). [MB]"""
-        self.ram_mb = self.ram_mb + ram_mb
+    def hold(self, standing: Index) -> None:
+        """Count memory and groups of VMs also where they still stand while they are copied, shape (VMs,)."""
+        for vm in np.flatnonzero((standing != self.host_of) & (standing >= 0)):
+            self.ram_mb[standing[vm]] += self._fleet.vm_ram_mb[vm]
+        self._standing = standing.copy()
 
     def vms_on(self, host: int) -> Index:
         """VMs that are planned on a host, in site order."""
@@ -52,6 +55,7 @@ class Packing:
             others = (self._fleet.group == group) & (self.host_of >= 0)
             others[vm] = False
             taken[self.host_of[others]] = True
+            taken[self._standing[others]] = True
         return taken
 
     def best(self, vm: int, allowed: Flags, limit: float) -> int:
@@ -67,7 +71,7 @@ class Packing:
         return int(candidates[np.argmin(np.round(rise, 6))])
 
     def move(self, vm: int, host: int, *, release: bool = True) -> None:
-        """Plan the VM on another host; without ``release`` its memory stays taken where it was, as during a copy."""
+        """Plan the VM on another host; without ``release`` it also stays where it was, as during a copy."""
         source = self.host_of[vm]
         if source >= 0:
             self.load_mips[source] -= self.demand_mips[vm]
@@ -75,6 +79,8 @@ class Packing:
         self.load_mips[host] += self.demand_mips[vm]
         self.ram_mb[host] += self._fleet.vm_ram_mb[vm]
         self.host_of[vm] = host
+        if release:
+            self._standing[vm] = host
 
 
 def initial_placement(fleet: Fleet, memory_overcommit: float = 1.0) -> Index:

@@ -30,6 +30,8 @@ class Rules:
     """A VM that moved stays this long."""
     window_s: float = 2.0 * SECONDS_PER_HOUR
     """A VM is placed by its highest demand of this window, so that waves shorter than it cause no moves."""
+    plan_s: float = 4.0 * SECONDS_PER_HOUR
+    """Time between two packings of ``optimal``."""
     moves_per_step: int = 4
     moves_per_vm_day: int = 4
     idle_s: float = 900.0

@@ -22,12 +22,13 @@ from connectors.audit.checkpoints import (
 )
 from connectors.audit.ledger import Ledger, Transaction
 from twin.calm import Touch, next_touch
-from twin.canonical import thing_from
+from twin.canonical import digest, plain, thing_from
 from twin.errors import BadInputError, OutsideWorldError, RefusedError, StoppedError
 from twin.plan import NEXT, PlanState, StepState, require_transition
 from twin.plan_document import Plan
 from twin.plan_records import Approval, AuditRow, Change, Finding, PlanRecord, PlanView, StepRecord, StopRecord
 from twin.ports import Clock
+from twin.verification import Verification
 
 _OPEN_FOR_PUSH = frozenset({PlanState.PROPOSED, PlanState.APPROVED})
 _BACKWARDS = frozenset({PlanState.ROLLING_BACK, PlanState.ROLLED_BACK, PlanState.STUCK, PlanState.PAUSED})
@@ -298,6 +299,21 @@ class PlanStore:
             t.put("approval", f"{plan_id}/{record.version:05d}", approval)
         self._checkpoint()
         return record
+
+    def add_verification(self, report: Verification, actor: str) -> Verification:
+        """Stores a report of realised savings; one more on the same plan and meter is a new version, never an edit."""
+        prefix = f"{report.plan_id}/{report.meter}/"
+        before = [thing_from(Verification, body) for body in self.ledger.all("verification", prefix)]
+        if before:
+            report = replace(report, version=len(before) + 1, supersedes=digest(before[-1]))
+        payload = {"verdict": report.verdict, "saving_pct": plain(report.saving_pct), "version": report.version}
+        with self.ledger.transaction(actor, "savings verified", report.plan_id, payload) as t:
+            t.put("verification", f"{prefix}{report.version:04d}", report)
+        return report
+
+    def verifications(self, plan_id: str) -> Sequence[Verification]:
+        """All reports of realised savings of a plan, by meter and version."""
+        return [thing_from(Verification, body) for body in self.ledger.all("verification", f"{plan_id}/")]
 
     def request_stop(self, plan_id: str, actor: str, reason: str, *, hold: bool) -> StopRecord:
         """Raises the stop flag of a plan without a lease: no intent is journaled after it.

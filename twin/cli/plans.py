@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from twin.cli.control_room import AsOption, ControlRoom, open_control_room, principal_of
-from twin.cli.output import HERE, JsonOption, WorkspaceOption, note, print_json, print_table, say
+from twin.cli.output import HERE, JsonOption, WorkspaceOption, note, print_json, print_table, say, var
 from twin.plan import PlanState
 
 if TYPE_CHECKING:
@@ -241,6 +242,31 @@ def close_plan(
     room = open_control_room(workspace)
     who = _operator(room, as_user, "close")
     _answer(room, room.control.close_by_hand(room.store.resolve(plan), who.name, statement), as_json=as_json)
+
+
+@plans.command("dossier")
+def write_dossier(
+    plan: PlanArgument,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Where the page goes.", show_default="var/dossiers")
+    ] = None,
+    workspace: WorkspaceOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Everything to decide on a plan, and later to judge it, as one page and one document."""
+    from twin.dossier import dossier
+    from twin.dossier_page import dossier_page
+
+    room = open_control_room(workspace, connectors={})
+    plan_id = room.store.resolve(plan)
+    rows = [row for row in room.store.audit() if row.subject == plan_id]
+    document = dossier(room.store.view(plan_id), rows, room.store.verifications(plan_id))
+    target = html or var(workspace, "dossiers", f"{plan_id[:12]}.html")
+    target.write_text(dossier_page(document), encoding="utf-8")
+    if as_json:
+        print_json(document)
+    else:
+        say(f"dossier written to {target}")
 
 
 def _operator(room: ControlRoom, name: str | None, scope: str) -> Principal:

@@ -1,0 +1,151 @@
+"""The dossier as one self-contained HTML page: no scripts, no links to elsewhere, every text escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --quiet: #888; --good: #2a7f4f; --bad: #b3402f; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
+table { border-collapse: collapse; width: 100%; font-size: .92rem }
+th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top }
+th { color: var(--quiet); font-weight: 600 } td.number { text-align: right; font-variant-numeric: tabular-nums }
+code { font-size: .85em; overflow-wrap: anywhere } .quiet { color: var(--quiet) }
+.tag { border: 1px solid currentColor; border-radius: 1rem; padding: .05rem .6rem; font-size: .85rem }
+.scroll { overflow-x: auto } @media print { .scroll { overflow: visible } }
+"""
+
+
+def dossier_page(document: Mapping[str, Any]) -> str:
+    """The page of a dossier document."""
+    parts = [
+        f"<h1>{_text(document['title'])}</h1>",
+        f"<p>{_text(document['question'])}</p>",
+        f"<p><span class=tag>{_text(document['state']['name'])}</span> {_text(document['state']['reason'])}</p>",
+        f"<p class=quiet>plan <code>{_text(document['plan_id'])}</code>, site {_text(document['site'])}, "
+        f"proposed by {_text(document['proposer'])}</p>",
+        _section("Predicted effect", _effects(document["effects"])),
+        _section("What was really saved", _verification(document["verification"])),
+        _section("Risk", _risk(document)),
+        _section("Every target: now, planned, until", _targets(document["targets"])),
+        _section("The way back", _rollback(document["rollback"])),
+        _section("Guards", _table(document["guards"], ("name", "point", "low", "high", "unit"))),
+        _section("Data and calibration", _grounds(document)),
+        _section("Assumptions", _list(document["assumptions"])),
+        _section("Alternatives weighed", _table(document["alternatives"], ("name", "reason"))),
+        _section("Approvals", _table(document["approvals"], ("by", "decision", "reason", "at", "valid_until"))),
+        _section("Digests", _pairs(document["digests"])),
+        _section("Log", _table(document["log"], ("row", "at", "who", "what", "why", "steps"))),
+    ]
+    body = "\n".join(part for part in parts if part)
+    title = f"<title>{_text(document['title'])}</title>"
+    head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'>{title}"
+    return f"<!doctype html><html lang=en><head>{head}<style>{_STYLE}</style></head><body>{body}</body></html>\n"
+
+
+def _text(value: object) -> str:
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{escape(str(key))} {_text(item)}" for key, item in value.items()) or "–"
+    return escape(str(value))
+
+
+def _section(title: str, body: str) -> str:
+    return f"<h2>{title}</h2>{body}" if body else ""
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> str:
+    if not rows:
+        return "<p class=quiet>none</p>"
+    columns = tuple(columns)
+    head = "".join(f"<th>{escape(column.replace('_', ' '))}</th>" for column in columns)
+    lines = "".join(f"<tr>{''.join(_cell(row.get(column)) for column in columns)}</tr>" for row in rows)
+    return f"<div class=scroll><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>"
+
+
+def _cell(value: object) -> str:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"<td{' class=number' if number else ''}>{_text(value)}</td>"
+
+
+def _span(interval: Mapping[str, Any]) -> str:
+    return (
+        f"{_text(interval['value'])} ({_text(interval['low'])} to {_text(interval['high'])}) {_text(interval['unit'])}"
+    )
+
+
+def _effects(kpis: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        {
+            "KPI": k["name"],
+            "now": _span(k["baseline"]),
+            "with the plan": _span(k["candidate"]),
+            "change": _span(k["delta"]),
+        }
+        for k in kpis
+    ]
+    note = "<p class=quiet>Median and 80 % interval from paired runs of the calibrated twin.</p>"
+    return _table(rows, ("KPI", "now", "with the plan", "change")) + note
+
+
+def _verification(reports: Sequence[Mapping[str, Any]]) -> str:
+    if not reports:
+        return "<p class=quiet>not measured yet</p>"
+    last = reports[-1]
+    facts = {
+        "meter": last["meter"],
+        "period": f"{last['start']} to {last['end']}",
+        "verdict": last["verdict"],
+        "realised": _span(last["saving_pct"]),
+        "measured share of the period": last["coverage"],
+        "independent residuals": last["effective_points"],
+        "version": last["version"],
+    }
+    return _pairs(facts) + _list(last["sentences"])
+
+
+def _risk(document: Mapping[str, Any]) -> str:
+    risk = document["risk"]
+    return f"<p>Class {risk['class']}, needs {risk['approvers_needed']} approvals</p>{_list(risk['reasons'])}"
+
+
+def _targets(targets: Sequence[Mapping[str, Any]]) -> str:
+    columns = (
+        "wave",
+        "target",
+        "point",
+        "now",
+        "planned",
+        "unit",
+        "expires_at",
+        "reversibility",
+        "why",
+        "state",
+        "note",
+    )
+    return _table(targets, columns)
+
+
+def _rollback(rollback: Mapping[str, Any]) -> str:
+    rehearsal = rollback["rehearsal"]
+    said = "Rehearsed in the twin" if rehearsal["ok"] else "Not rehearsed in the twin"
+    return f"<p>{said}: {_text(rehearsal['summary'])}</p>" + _table(rollback["recipe"], ("point", "how", "prior"))
+
+
+def _grounds(document: Mapping[str, Any]) -> str:
+    metrics = _pairs(document["calibration"]["metrics"])
+    return f"<p>Data <code>{_text(document['data']['digest'])}</code></p>{_list(document['data']['health'])}{metrics}"
+
+
+def _pairs(facts: Mapping[str, Any]) -> str:
+    return _table([{"": key, " ": value} for key, value in facts.items()], ("", " ")) if facts else ""
+
+
+def _list(sentences: Sequence[str]) -> str:
+    return f"<ul>{''.join(f'<li>{_text(sentence)}</li>' for sentence in sentences)}</ul>" if sentences else ""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,11 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from connectors.emulated_building import EmulatedBuilding
 from connectors.emulated_run import Days
 from connectors.energyplus_model import ModelRequest, PreparedModel, prepare_model
 from connectors.recorded_year import LIFT_ZONE, lifts_w
-from connectors.simulated import SimulatedHosts
 from twin.errors import BadInputError
 from twin.site import Site
 
@@ -107,94 +104,6 @@ def met(site: Site, folder: Path, first_day: date, days: int) -> Met:
         days=Days(start=start, people=drivers["people"], lights_w=drivers["lights_w"], plugs_w=plugs, it_w=it_w),
         vm_utilization=machines[[f"{vm.id}.cpu" for vm in site.vms]].to_numpy(np.float64),
     )
-
-
-def demo_building(
-    site: Site,
-    folder: Path,
-    *,
-    name: str = "building",
-    settle_days: int = 14,
-    it_power_w: Callable[[int], float] | None = None,
-) -> EmulatedBuilding:
-    """The bundled building at the demo's present, with ``AHEAD_DAYS`` still to come.
-
-    It has run the last days of telemetry under its own program, so that its mass has forgotten its start. Two such
-    buildings meet the same weather, people, lights, plugs and VM demand, whatever is pushed into them.
-
-    Args:
-        site: the bundled site.
-        folder: of the bundled site.
-        name: of the connector.
-        settle_days: days before the present that are run first.
-        it_power_w: power of all hosts in a step, counted from ``settle_days`` before the present; None: on the days
-            ahead as over the last recorded week at the same hour. [W]
-    """
-    first = NOW - timedelta(days=settle_days)
-    world = met(site, folder, first, settle_days + AHEAD_DAYS)
-    days = world.days if it_power_w is not None else replace(world.days, it_w=_weekly(world.days.it_w))
-    model = demo_model(first, NOW + timedelta(days=AHEAD_DAYS - 1))
-    building = EmulatedBuilding(name, site, model, days, it_power_w=it_power_w)
-    building.advance_to(local_midnight(NOW))
-    return building
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoWorld:
-    """The demo's building and hosts as two connectors in one time; the hosts' power heats the server room."""
-
-    building: EmulatedBuilding
-    """Also the clock of both."""
-    hosts: SimulatedHosts
-
-    def __enter__(self) -> DemoWorld:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.building.stop()
-
-
-def demo_world(
-    site: Site, folder: Path, *, building: str = "building", hosts: str = "hosts", settle_days: int = 8
-) -> DemoWorld:
-    """Building and hosts at the demo's present: what is migrated or powered down shows in the building's cooling.
-
-    Args:
-        site: the bundled site.
-        folder: of the bundled site.
-        building: name of the building's connector.
-        hosts: name of the hosts' connector.
-        settle_days: days before the present that are run first.
-    """
-    first = NOW - timedelta(days=settle_days)
-    world = met(site, folder, first, settle_days + AHEAD_DAYS)
-    asked = world.vm_utilization
-    column = {vm.id: k for k, vm in enumerate(site.vms)}
-    mips = {vm.id: vm.mips for vm in site.vms}
-    step = [0]
-    clusters: list[SimulatedHosts] = []
-
-    def demand_mips(vm: str) -> float:
-        return float(asked[min(step[0], len(asked) - 1), column[vm]]) * mips[vm]
-
-    def power_w(i: int) -> float:
-        step[0] = i
-        return sum(clusters[0].power_w().values()) if clusters else 0.0
-
-    model = demo_model(first, NOW + timedelta(days=AHEAD_DAYS - 1))
-    running = EmulatedBuilding(building, site, model, world.days, it_power_w=power_w)
-    clusters.append(SimulatedHosts(hosts, site.hosts, site.host_types, site.vms, running, cpu_demand_mips=demand_mips))
-    running.advance_to(local_midnight(NOW))
-    return DemoWorld(building=running, hosts=clusters[0])
-
-
-def _weekly(values: Array) -> Array:
-    """Unknown values filled with those of the week before."""
-    filled, week = values.copy(), 7 * 96
-    for i in range(week, len(filled)):
-        if np.isnan(filled[i]):
-            filled[i] = filled[i - week]
-    return filled
 
 
 def _rows(folder: Path, name: str, index: pd.DatetimeIndex) -> pd.DataFrame:

@@ -11,11 +11,12 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from connectors.bundled_site import NOW, bundled_site_folder, demo_building, demo_model, demo_world, local_midnight, met
+from connectors.bundled_site import bundled_site_folder, demo_model, met
 from connectors.conformance import CHECKS, Trial
 from connectors.emulated_building import EmulatedBuilding
 from connectors.emulated_run import run_program, run_program_apart
 from connectors.settings import load_site
+from connectors.simulated import SimulatedHosts
 from twin.building.points import program_points
 from twin.building.program import compile_program
 from twin.errors import BadInputError, OutsideWorldError, RefusedError
@@ -179,19 +180,30 @@ def test_a_run_in_a_process_of_its_own_gives_the_same_record(site: Site) -> None
 
 def test_hosts_that_are_powered_down_take_their_heat_out_of_the_server_room(site: Site) -> None:
     """The VMs of one host move to another, and the emptied host sleeps."""
-    with demo_world(site, FOLDER, settle_days=1) as world:
-        before = sum(world.hosts.power_w().values())
-        world.building.advance_hours(1)
+    clusters: list[SimulatedHosts] = []
+
+    def power_w(_: int) -> float:
+        return sum(clusters[0].power_w().values())
+
+    world = met(site, FOLDER, MONDAY, 1)
+    running = EmulatedBuilding(
+        "building",
+        site,
+        demo_model(MONDAY, MONDAY),
+        world.days,
+        it_power_w=power_w,
+    )
+    clusters.append(SimulatedHosts("hosts", site.hosts, site.host_types, site.vms, running))
+    with running:
+        running.advance_hours(1)
         for vm in site.vms:
-            target = "h01" if vm.host == "h12" else vm.host
-            if target != vm.host:
-                world.hosts.apply(migration(vm.id, str(target)))
-        world.hosts.apply(power_off("h12"))
-        world.building.advance_hours(1)
-        rows = world.building.record().building
-        saved = before - sum(world.hosts.power_w().values())
-    assert saved > 30.0
-    assert rows["it_w"].iloc[-1] < rows["it_w"].iloc[-5] - 30.0
+            if vm.host == "h12":
+                clusters[0].apply(migration(vm.id, "h01"))
+        clusters[0].apply(power_off("h12"))
+        running.advance_hours(1)
+        it_w = running.record().building["it_w"]
+    idle_w, sleep_w = site.host_types[1].power_w[0], site.host_types[1].sleep_power_w
+    assert it_w.iloc[0] - it_w.iloc[-1] == pytest.approx(idle_w - sleep_w)
 
 
 def migration(vm: str, host: str) -> Action:
@@ -250,11 +262,8 @@ def test_telemetry_comes_as_rows_of_points_in_the_products_units(building: Emula
     assert len(rows) == rows["point"].nunique() * 8 * 4
 
 
-@pytest.mark.slow
-def test_two_demo_buildings_at_the_present_are_the_same_building(site: Site) -> None:
-    with (
-        demo_building(site, FOLDER, settle_days=8) as first,
-        demo_building(site, FOLDER, name="other", settle_days=8) as second,
-    ):
-        assert first.now() == second.now() == local_midnight(NOW)
+def test_two_buildings_that_nobody_touches_are_the_same_building(site: Site) -> None:
+    with start(site, days=1) as first, start(site, days=1) as second:
+        for one in (first, second):
+            one.advance_hours(24)
         np.testing.assert_array_equal(first.record().building, second.record().building)

@@ -112,6 +112,12 @@ def test_cold_zone_starts_the_stopped_unit_for_half_an_hour_with_night_setpoints
     assert orders[8].minimum_outdoor_air[0] == 0
 
 
+def test_a_zone_that_stays_cold_gets_runs_with_a_step_of_standstill_between() -> None:
+    cycle = Policy(night_cycle=NightCycle(tolerance_k=1.0, run_min=30))
+    orders = day(cycle, (22.0, 14.0))
+    assert [order.fan_on[0] for order in orders[1:8]] == [1, 0, 1, 1, 0, 1, 1]
+
+
 def test_precooling_lowers_the_cooling_setpoint_in_its_window() -> None:
     orders = day(Policy(precool=Precool(from_h=6.0, to_h=10.0, setpoint_c=22.5)))
     assert [at(orders, h).cooling_c[0] for h in (5.75, 6.0, 9.75, 10.0)] == [26.7, 22.5, 22.5, 24.0]

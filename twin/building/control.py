@@ -36,6 +36,8 @@ class ControlState(NamedTuple):
     """Rest of a night-cycle run, shape (U,). [s]"""
     supply_c: Array
     """Supply air temperature asked for, shape (U,)."""
+    ran: NDArray[np.int64]
+    """1 if the unit ran in the step before, shape (U,)."""
 
 
 class CommandArrays(NamedTuple):
@@ -56,6 +58,7 @@ def control_state(program: Program) -> ControlState:
         started=np.zeros(units, dtype=np.int64),
         night_left_s=np.zeros(units),
         supply_c=program.arrays.supply[:, 0].copy(),
+        ran=np.zeros(units, dtype=np.int64),
     )
 
 
@@ -80,9 +83,9 @@ def _known(recorded: Array, i: int, k: int) -> bool:  # pragma: no cover
 def _starts(program: ProgramArrays, i: int, u: int, temp_c: Array) -> bool:  # pragma: no cover
     """Whether optimal start lets the unit run: the neediest zone would otherwise not be ready."""
     need = 0.0
-    for z in range(len(temp_c)):
-        if program.zone_unit[z] == u:
-            need = max(need, program.heating_c[z, 1] - temp_c[z], temp_c[z] - program.cooling_c[z, 1])
+    for k in range(program.first[u], program.first[u + 1]):
+        z = program.members[k]
+        need = max(need, program.heating_c[z, 1] - temp_c[z], temp_c[z] - program.cooling_c[z, 1])
     return bool(program.hold_h[i, u] <= max(need - READY_K, 0.0) / program.start_rate_k_h[u])
 
 
@@ -127,11 +130,15 @@ def _set_band(
 def _night_run(
     program: ProgramArrays, state: ControlState, u: int, temp_c: Array, out: CommandArrays
 ) -> bool:  # pragma: no cover
-    """Whether a stopped unit runs because a zone left its unoccupied band."""
-    if state.night_left_s[u] <= 0.0:
-        for z in range(len(temp_c)):
+    """Whether a stopped unit runs because a zone left its unoccupied band.
+
+    It starts from standstill: after a run the unit stands for a step before the band is looked at again.
+    """
+    if state.night_left_s[u] <= 0.0 and state.ran[u] == 0:
+        for k in range(program.first[u], program.first[u + 1]):
+            z = program.members[k]
             outside = max(out.heating_c[z] - temp_c[z], temp_c[z] - out.cooling_c[z])
-            if program.zone_unit[z] == u and outside > program.night_k[u]:
+            if outside > program.night_k[u]:
                 state.night_left_s[u] = program.night_run_s[u]
     runs = state.night_left_s[u] > 0.0
     state.night_left_s[u] -= program.step_s
@@ -144,9 +151,9 @@ def _trim_supply(
 ) -> float:  # pragma: no cover
     """Supply air temperature by trim and respond. [°C]"""
     worst = -1e9
-    for z in range(len(temp_c)):
-        if program.zone_unit[z] == u:
-            worst = max(worst, temp_c[z] - out.cooling_c[z])
+    for k in range(program.first[u], program.first[u + 1]):
+        z = program.members[k]
+        worst = max(worst, temp_c[z] - out.cooling_c[z])
     low, high, rise, fall = program.supply[u]
     supply = state.supply_c[u] + (rise if worst < -RESPOND_K else -fall)
     state.supply_c[u] = min(max(supply, low), high)
@@ -187,14 +194,14 @@ def decide(
             _set_band(program, state, i, z, False, out)
     for u in range(program.scheduled.shape[1]):
         running = _by_schedule(program, state, i, u, temp_c, inside)
-        for z in range(len(temp_c)):
-            if program.zone_unit[z] == u:
-                _set_band(program, state, i, z, running, out)
+        for k in range(program.first[u], program.first[u + 1]):
+            _set_band(program, state, i, program.members[k], running, out)
         out.mode[u] = BY_SCHEDULE if running else OFF
         if running:
             state.night_left_s[u] = 0.0
         elif _night_run(program, state, u, temp_c, out):
             out.mode[u] = BY_NIGHT_CYCLE
+        state.ran[u] = int(out.mode[u] != OFF)
         out.supply_c[u] = _trim_supply(program, state, u, temp_c, out)
         if _known(program.recorded_supply_c, i, u):
             out.supply_c[u] = program.recorded_supply_c[i, u]

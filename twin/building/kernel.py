@@ -23,6 +23,9 @@ PERSON_W = 120.0
 SENSIBLE_FALL_1_K = 0.055
 """Fall of a person's dry heat per kelvin of room air above 24 °C (ASHRAE handbook, seated, light work)."""
 AIR_DENSITY = 1.204
+SIDES = 5
+CHECK_EVERY = 16
+"""The heat balance of every zone is checked at every so many steps."""
 
 
 class Surroundings(NamedTuple):
@@ -32,12 +35,10 @@ class Surroundings(NamedTuple):
     outdoor_ratio: Array
     wind_m_s: Array
     ground_c: Array
-    solar_w: Array
-    """Sun through windows, shape (T, Z). [W]"""
-    wall_c: Array
-    """Sol-air temperature at the outer walls, shape (T, Z)."""
-    plenum_c: Array
-    """Sol-air temperature around plenums, shape (T, U)."""
+    glass_w_m2: Array
+    """Sun behind glass by facing and horizontal, shape (T, 5)."""
+    wall_rise_k: Array
+    """Rise of outer surfaces by sun and sky, by facing and horizontal, shape (T, 5)."""
     people: Array
     lights_w: Array
     plugs_w: Array
@@ -73,13 +74,6 @@ class State(NamedTuple):
     """Humidity ratio of the air of each unit's zones, shape (U,)."""
     plenum_c: Array
     slab_c: Array
-
-
-class Members(NamedTuple):
-    """Zones of each unit: those of unit u are ``zones[first[u]:first[u + 1]]``."""
-
-    first: NDArray[np.int64]
-    zones: NDArray[np.int64]
 
 
 class Series(NamedTuple):
@@ -149,6 +143,10 @@ def _gains(
     heat = work.heat[z]
     dry = gains.people_w * (1.0 - SENSIBLE_FALL_1_K * (state.node_c[z, AIR] - 24.0))
     people = out.people[i, z] * min(max(dry, 0.0), PERSON_W)
+    sun, outside = 0.0, out.outdoor_c[i]
+    for f in range(SIDES):
+        sun += net.window[z, f] * out.glass_w_m2[i, f]
+        outside += net.wall_share[z, f] * out.wall_rise_k[i, f]
     returned = out.lights_w[i, z] * gains.lights_to_return if returns else 0.0
     if returns:
         work.unit.lights_w[u] += returned
@@ -156,20 +154,20 @@ def _gains(
     plugs = out.plugs_w[i, z] * gains.plug_share[z]
     heat[AIR] += (
         net.boundary[z, AIR] * out.outdoor_c[i]
-        + gains.solar_to_air * out.solar_w[i, z]
+        + gains.solar_to_air * sun
         + gains.people_to_air * people
         + gains.lights_to_air * lights
         + gains.plugs_to_air * plugs
         + out.other_w[i, z]
     )
     heat[SURFACE] += (
-        (1.0 - gains.solar_to_air) * out.solar_w[i, z]
+        (1.0 - gains.solar_to_air) * sun
         + (1.0 - gains.people_to_air) * people
         + (1.0 - gains.lights_to_air) * lights
         + (1.0 - gains.plugs_to_air) * plugs
     )
     heat[MASS] += net.boundary[z, MASS] * out.ground_c[i]
-    heat[WALL] += net.boundary[z, WALL] * out.wall_c[i, z]
+    heat[WALL] += net.boundary[z, WALL] * outside
 
 
 @compiled
@@ -188,54 +186,63 @@ def _free(net: Network, state: State, work: Work, outdoor_c: float, z: int) -> N
 
 
 @compiled
-def _advance_nodes(
-    net: Network, state: State, work: Work, outdoor_c: float, z: int, step_s: float
-) -> float:  # pragma: no cover
-    """Move the nodes of a zone to the end of the step; the error of its heat balance. [W]"""
-    heat = work.heat[z]
-    heat[AIR] += work.zone.heat_w[z] + work.leak[z] * (outdoor_c - work.zone.end_c[z])
+def _close_heat(work: Work, outdoor_c: float, z: int) -> None:  # pragma: no cover
+    """Add what the unit and infiltration bring to the heat into the air."""
+    work.heat[z, AIR] += work.zone.heat_w[z] + work.leak[z] * (outdoor_c - work.zone.end_c[z])
+
+
+@compiled
+def _balance_error_w(net: Network, state: State, work: Work, z: int, step_s: float) -> float:  # pragma: no cover
+    """Heat stored minus heat in plus heat lost to the boundaries, over the step that is about to be made. [W]"""
     error = 0.0
     for n in range(NODES):
         after, mean = 0.0, 0.0
         for m in range(NODES):
-            after += net.keep[z, n, m] * state.node_c[z, m] + net.gain[z, n, m] * heat[m]
-            mean += net.mean_keep[z, n, m] * state.node_c[z, m] + net.mean_gain[z, n, m] * heat[m]
-        work.after[n] = after
+            after += net.keep[z, n, m] * state.node_c[z, m] + net.gain[z, n, m] * work.heat[z, m]
+            mean += net.mean_keep[z, n, m] * state.node_c[z, m] + net.mean_gain[z, n, m] * work.heat[z, m]
         stored = net.capacity[z, n] * (after - state.node_c[z, n]) / step_s
-        error += stored - heat[n] + net.boundary[z, n] * mean
+        error += stored - work.heat[z, n] + net.boundary[z, n] * mean
+    return abs(error)
+
+
+@compiled
+def _advance_nodes(net: Network, state: State, work: Work, z: int) -> None:  # pragma: no cover
+    """Move the nodes of a zone to the end of the step."""
+    for n in range(NODES):
+        after = 0.0
+        for m in range(NODES):
+            after += net.keep[z, n, m] * state.node_c[z, m] + net.gain[z, n, m] * work.heat[z, m]
+        work.after[n] = after
     for n in range(NODES):
         state.node_c[z, n] = work.after[n]
-    return abs(error)
 
 
 @compiled
 def _air_of_zone(
     net: Network, gains: Gains, out: Surroundings, state: State, work: Work, fresh: float, i: int, z: int, step_s: float
 ) -> None:  # pragma: no cover
-    """CO₂ of a zone: people against infiltration and the outdoor air in its supply, exact over the step."""
-    fresh_m3_s = work.leak[z] / CP / AIR_DENSITY + work.zone.flow[z] * fresh / AIR_DENSITY
-    source = out.people[i, z] * CO2_M3_S_PERSON * 1e6
-    rate = max(fresh_m3_s, 1e-9) / net.volume_m3[z]
-    settled = gains.outdoor_co2_ppm + source / max(fresh_m3_s, 1e-9)
-    state.co2_ppm[z] = settled + (state.co2_ppm[z] - settled) * np.exp(-rate * step_s)
+    """CO₂ of a zone: people against infiltration and the outdoor air in its supply, at the end of the step."""
+    turnover = (work.leak[z] / CP + work.zone.flow[z] * fresh) / AIR_DENSITY * step_s / net.volume_m3[z]
+    source = out.people[i, z] * CO2_M3_S_PERSON * 1e6 * step_s / net.volume_m3[z]
+    state.co2_ppm[z] = (state.co2_ppm[z] + source + turnover * gains.outdoor_co2_ppm) / (1.0 + turnover)
 
 
 @compiled
 def _moisture(
+    program: ProgramArrays,
     net: Network,
     gains: Gains,
     out: Surroundings,
     state: State,
     work: Work,
-    members: Members,
     i: int,
     u: int,
     step_s: float,
 ) -> None:  # pragma: no cover
     """Humidity ratio of the air of a unit's zones at the end of the step."""
     source, leak, mass = 0.0, 0.0, 0.0
-    for k in range(members.first[u], members.first[u + 1]):
-        z = members.zones[k]
+    for k in range(program.first[u], program.first[u + 1]):
+        z = program.members[k]
         dry = gains.people_w * (1.0 - SENSIBLE_FALL_1_K * (work.zone.end_c[z] - 24.0))
         source += out.people[i, z] * max(PERSON_W - dry, 0.0) / LATENT_HEAT_J_KG
         leak += work.leak[z] / CP
@@ -247,18 +254,18 @@ def _moisture(
 
 @compiled
 def _run_unit(
+    program: ProgramArrays,
     plant: Plant,
     net: Network,
     out: Surroundings,
     work: Work,
     orders: tuple[float, float, bool],
-    members: Members,
     i: int,
     u: int,
     power: Array,
 ) -> None:  # pragma: no cover
     outdoor = (out.outdoor_c[i], out.outdoor_ratio[i])
-    zones = members.zones[members.first[u] : members.first[u + 1]]
+    zones = program.members[program.first[u] : program.first[u + 1]]
     if plant.system[u] == VAV:
         run_vav(work.zone, work.unit, plant, u, zones, orders, outdoor, net.has_plenum[u], power)
     else:
@@ -295,7 +302,9 @@ def _open_unit(
     unit = work.unit
     wind = 1.0 + gains.infiltration_wind * out.wind_m_s[i]
     leak = net.plenum_infiltration[u] * wind * (gains.infiltration_fans_on if by_schedule else 1.0)
-    around = net.plenum_out[u] * out.plenum_c[i, u] + leak * out.outdoor_c[i]
+    roof, rises = net.plenum_roof[u], out.wall_rise_k[i]
+    rise = roof * rises[4] + (1.0 - roof) * 0.25 * (rises[0] + rises[1] + rises[2] + rises[3])
+    around = net.plenum_out[u] * (out.outdoor_c[i] + rise) + leak * out.outdoor_c[i]
     unit.plenum_w_k[u] = net.plenum_out[u] + leak
     unit.plenum_out_c[u] = around / max(net.plenum_out[u] + leak, 1e-9)
     unit.plenum_c[u] = state.plenum_c[u]
@@ -312,12 +321,12 @@ def _open_unit(
 
 @compiled
 def _settle_plenum(
-    net: Network, state: State, work: Work, members: Members, u: int, step_s: float
+    program: ProgramArrays, net: Network, state: State, work: Work, u: int, step_s: float
 ) -> None:  # pragma: no cover
     """Move plenum air and slab to the end of the step."""
     flow, room = 0.0, 0.0
-    for k in range(members.first[u], members.first[u + 1]):
-        z = members.zones[k]
+    for k in range(program.first[u], program.first[u + 1]):
+        z = program.members[k]
         flow += work.zone.flow[z]
         room += work.zone.flow[z] * work.zone.end_c[z]
     after = plenum_after_c(work.unit, u, flow, room / flow if flow > 0.0 else 0.0)
@@ -379,7 +388,6 @@ def advance(
     plant: Plant,
     gains: Gains,
     out: Surroundings,
-    members: Members,
     state: State,
     work: Work,
     series: Series,
@@ -394,17 +402,20 @@ def advance(
             _open_unit(program, net, gains, out, state, work, orders.mode[u] == BY_SCHEDULE, i, u)
             if orders.mode[u] != OFF:
                 order = (orders.supply_c[u], orders.minimum_outdoor_air[u], program.economizer[u])
-                _run_unit(plant, net, out, work, order, members, i, u, series.power_w[i])
+                _run_unit(program, plant, net, out, work, order, i, u, series.power_w[i])
         _impose(out, work, i, program.zone_unit)
         for u in range(units):
             if net.has_plenum[u]:
-                _settle_plenum(net, state, work, members, u, step_s)
-            _moisture(net, gains, out, state, work, members, i, u, step_s)
+                _settle_plenum(program, net, state, work, u, step_s)
+            _moisture(program, net, gains, out, state, work, i, u, step_s)
         for z in range(len(program.zone_unit)):
             u = program.zone_unit[z]
             _air_of_zone(net, gains, out, state, work, work.unit.outdoor_share[u] if u >= 0 else 0.0, i, z, step_s)
-            error = _advance_nodes(net, state, work, out.outdoor_c[i], z, step_s)
-            series.residual_w[0] = max(series.residual_w[0], error)
+            _close_heat(work, out.outdoor_c[i], z)
+            if i % CHECK_EVERY == 0:
+                error = _balance_error_w(net, state, work, z, step_s)
+                series.residual_w[0] = max(series.residual_w[0], error)
+            _advance_nodes(net, state, work, z)
             work.prev_c[z] = work.zone.end_c[z]
             work.prev_people[z] = out.people[i, z]
         _record(i, orders, work, state, series)

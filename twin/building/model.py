@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from twin.building.control import CommandArrays, ControlState, command_arrays, control_state
 from twin.building.kernel import (
     Gains,
-    Members,
     Series,
     State,
     Surroundings,
@@ -39,15 +38,22 @@ _GROUND_PEAK_DAY = 235.0
 
 
 class Sun(NamedTuple):
-    """Irradiance by facing and horizontal, on opaque surfaces and behind glass; depends on the drivers alone."""
+    """What follows from the weather alone: irradiance by facing and horizontal, humidity of outdoor air."""
 
     opaque: Array
+    """On opaque surfaces, shape (steps, 5). [W/m²]"""
     behind_glass: Array
+    """Behind glass, shape (steps, 5). [W/m²]"""
+    outdoor_ratio: Array
+    """Humidity ratio, shape (steps,). [kg/kg]"""
 
 
 def sun_on(site: Site, drivers: Drivers) -> Sun:
-    """Irradiance on all sides for the drivers' weather, to be reused between runs. [W/m²]"""
-    return Sun(*irradiance(site.location, drivers))
+    """What follows from the drivers' weather alone, to be reused between runs."""
+    weather = drivers.weather
+    pressure = _saturation_pa(weather.outdoor_c) * np.clip(weather.outdoor_rh, 0.01, 1.0)
+    opaque, behind = irradiance(site.location, drivers)
+    return Sun(opaque, behind, np.asarray(0.62198 * pressure / (101_325.0 - pressure)))
 
 
 class BuildingModel:
@@ -71,8 +77,7 @@ class BuildingModel:
         self._net: Network = network(site, parameters, drivers.step_s)
         self._plant: Plant = plant(site, parameters)
         self._gains = _gains(site, parameters)
-        self._members = _members(site)
-        self._out = _surroundings(site, parameters, drivers, self._net, sun or sun_on(site, drivers), given)
+        self._out = _surroundings(site, parameters, drivers, sun or sun_on(site, drivers), given)
         self.follow(program)
         self._control: ControlState = control_state(program)
         self._orders: CommandArrays = command_arrays(program)
@@ -115,7 +120,6 @@ class BuildingModel:
                 self._plant,
                 self._gains,
                 self._out,
-                self._members,
                 self._state,
                 self._work,
                 self.series,
@@ -163,36 +167,22 @@ def _gains(site: Site, parameters: Parameters) -> Gains:
     )
 
 
-def _members(site: Site) -> Members:
-    index = site.zone_index()
-    rows = [[index[zone] for zone in unit.zones] for unit in site.air_handlers]
-    first = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-    return Members(first=first, zones=np.array([z for row in rows for z in row], dtype=np.int64))
-
-
 def _surroundings(
     site: Site,
     parameters: Parameters,
     drivers: Drivers,
-    net: Network,
     sun: Sun,
     given: tuple[Array, Array] | None,
 ) -> Surroundings:
     of, weather = parameters.of, drivers.weather
-    saturated = 0.62198 / (101_325.0 / _saturation_pa(weather.outdoor_c) / np.maximum(weather.outdoor_rh, 0.01) - 1.0)
-    absorptance, sky = of("absorptance_r"), of("sky_k")
-    outer = weather.outdoor_c[:, None] - sky
-    roof = outer + absorptance * sun.opaque[:, 4:]
-    plenum_walls = outer + absorptance * sun.opaque[:, :4].mean(axis=1, keepdims=True)
     no_flow = np.empty((0, len(site.zones)))
     return Surroundings(
         outdoor_c=np.ascontiguousarray(weather.outdoor_c),
-        outdoor_ratio=saturated,
+        outdoor_ratio=sun.outdoor_ratio,
         wind_m_s=np.ascontiguousarray(weather.wind_m_s),
         ground_c=_ground_c(parameters, drivers),
-        solar_w=sun.behind_glass @ net.window.T,
-        wall_c=outer + absorptance * (sun.opaque @ net.wall_share.T),
-        plenum_c=roof * net.plenum_roof + plenum_walls * (1.0 - net.plenum_roof),
+        glass_w_m2=sun.behind_glass,
+        wall_rise_k=of("absorptance_r") * sun.opaque - of("sky_k"),
         people=np.ascontiguousarray(drivers.people),
         lights_w=np.ascontiguousarray(drivers.lights_w),
         plugs_w=np.ascontiguousarray(drivers.plugs_w),

@@ -29,6 +29,9 @@ class ProgramArrays(NamedTuple):
     step_s: float
     zone_unit: NDArray[np.int64]
     """Unit of each zone, -1 where none."""
+    first: NDArray[np.int64]
+    """Zones of unit u are ``members[first[u]:first[u + 1]]``, shape (U + 1,)."""
+    members: NDArray[np.int64]
     heating_c: Array
     """Shape (Z, 2): unoccupied, occupied."""
     cooling_c: Array
@@ -140,10 +143,13 @@ def compile_points(
         return np.ascontiguousarray(np.stack(columns, axis=1) if columns else np.empty((steps, 0)), dtype=np.float64)
 
     zones, units = len(zone_unit), len(clocks)
+    served = np.array([u for u in zone_unit if u >= 0], dtype=np.int64)
     supply = [of_units(f"supply_air_{name}") for name in ("min_c", "max_c", "rise_k", "fall_k")]
     arrays = ProgramArrays(
         step_s=float(step_s),
         zone_unit=np.array(zone_unit, dtype=np.int64),
+        first=np.concatenate([[0], np.cumsum(np.bincount(served, minlength=units))]).astype(np.int64),
+        members=np.argsort(zone_unit, kind="stable").astype(np.int64)[zones - len(served) :],
         heating_c=of_zones("heating"),
         cooling_c=of_zones("cooling"),
         scheduled=stacked("scheduled") > 0,

@@ -138,14 +138,14 @@ def _condition(
     mix_c: float,
     mix_ratio: float,
     wanted_c: float,
-    outdoor_c: float,
+    around: tuple[float, float],
     power: Array,
 ) -> float:  # pragma: no cover
     """Cool or heat mixed air towards ``wanted_c`` within capacity; temperature behind the coils. [°C]"""
     flow = unit.flow[u]
+    outdoor_c, wet = around
     unit.supply_ratio[u] = mix_ratio
     if mix_c > wanted_c and plant.cools[u]:
-        wet = wet_bulb_c(mix_c, mix_ratio)
         full = capacity_w(plant, u, outdoor_c, wet)
         ratio = leaving_ratio(plant, u, mix_c, mix_ratio, wanted_c)
         heat = coil_heat_w(flow, mix_c - wanted_c, mix_ratio - ratio)
@@ -188,6 +188,7 @@ def run_vav(
     outdoor_c, outdoor_ratio = outdoor
     supply_c, share, economizer = orders
     trial = unit.trial
+    wet_c = np.nan
     for _ in range(3):
         trial[:] = 0.0
         flow, room, reheat = 0.0, 0.0, 0.0
@@ -204,7 +205,9 @@ def run_vav(
         unit.outdoor_share[u] = x
         mix_ratio = unit.ratio[u] + x * (outdoor_ratio - unit.ratio[u])
         mix_c = back_c + x * (outdoor_c - back_c)
-        reached = _condition(unit, plant, u, mix_c, mix_ratio, wanted_c, outdoor_c, trial) + fan_k
+        if np.isnan(wet_c):
+            wet_c = wet_bulb_c(mix_c, mix_ratio)
+        reached = _condition(unit, plant, u, mix_c, mix_ratio, wanted_c, (outdoor_c, wet_c), trial) + fan_k
         trial[FAN] += fan_w
         add_heating(plant, u, plant.reheat_kind[u], reheat, outdoor_c, trial)
         if abs(reached - supply_c) < 0.02:

@@ -12,7 +12,7 @@ from twin.building.parameters import SPECS, Parameters, keys_of, site_parameters
 from twin.calibration.air_side import air_side
 from twin.calibration.bench import Bench
 from twin.calibration.certainty import ensemble, parameter_reports
-from twin.calibration.fit import Fit, Knob, Residuals, fit
+from twin.calibration.fit import Fit, Knob, Residuals, fit, scanned
 from twin.calibration.metrics import Quality, flat, quality, residual_series, verdict
 from twin.calibration.stages import FIRM, LOOSE, TIGHT, Evidence, room_knobs, unit_knobs
 from twin.calibration.targets import Targets, hold_out_weeks, targets
@@ -26,6 +26,8 @@ Progress = Callable[[str, float], None]
 
 FULL_WORK, QUICK_WORK = 4.5e8, 0.7e8
 """Zone-steps that a calibration may simulate: some minutes, and under one, on one core."""
+NIGHT_TOLERANCES = (0.35, 0.5, 0.65, 0.8, 1.0, 1.25)
+"""Where the night cycle may trigger, over the commanded tolerance: thermostats differ in what their band means."""
 MEMBERS, QUICK_MEMBERS = 16, 8
 
 
@@ -117,11 +119,13 @@ def _fit_stages(site: Site, evidence: Evidence, budget: _Budget, known: dict[str
         units.append(Knob(("design_flow",), LOOSE))
     if evidence.bench.has_supply:
         first = fit(evidence.rooms, start, rooms, rounds=8, within=budget.until("rooms", 0.45))
+        begin = scanned(evidence.whole, first.parameters, _night_keys(site), NIGHT_TOLERANCES)
         firm = [replace(knob, spread=min(knob.spread, 0.3)) for knob in of_building]
-        return fit(evidence.flows_too, first.parameters, [*firm, *units], rounds=10, within=budget.until("plant", 1.0))
+        return fit(evidence.flows_too, begin, [*firm, *units], rounds=10, within=budget.until("plant", 1.0))
     residuals: Residuals = evidence.flows_too if flows else evidence.whole
     first = fit(residuals, start, [*of_building, *units], rounds=6, within=budget.until("building", 0.45))
-    zones = fit(residuals, first.parameters, _firmer(rooms), rounds=4, within=budget.until("rooms", 0.7))
+    begin = scanned(residuals, first.parameters, _night_keys(site), NIGHT_TOLERANCES)
+    zones = fit(residuals, begin, _firmer(rooms), rounds=4, within=budget.until("rooms", 0.7))
     return fit(
         residuals,
         zones.parameters,
@@ -129,6 +133,10 @@ def _fit_stages(site: Site, evidence: Evidence, budget: _Budget, known: dict[str
         rounds=6,
         within=budget.until("plant", 1.0),
     )
+
+
+def _night_keys(site: Site) -> tuple[str, ...]:
+    return tuple(f"{unit.id}/night_tolerance" for unit in site.air_handlers)
 
 
 def _firmer(knobs: list[Knob]) -> list[Knob]:

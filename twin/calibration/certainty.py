@@ -12,11 +12,15 @@ from twin.streams import stream
 
 Array = NDArray[np.float64]
 Z_80 = 1.2816
+LEAST_VARIANCE = 1e-3
 
 
 def covariance(found: Fit) -> Array:
-    """Covariance on the fitting scale: Laplace approximation at the optimum, prior included."""
-    return np.asarray(np.linalg.inv(found.precision + np.diag(found.prior)))
+    """Covariance on the fitting scale: Laplace approximation at the optimum, prior included.
+
+    The noise level is that of the residuals themselves; a day counts as one independent observation.
+    """
+    return np.asarray(np.linalg.inv(found.precision / max(found.variance, LEAST_VARIANCE) + np.diag(found.prior)))
 
 
 def parameter_reports(found: Fit) -> tuple[ParameterReport, ...]:

@@ -54,6 +54,8 @@ class Fit:
     prior: Array
     """Precision of the prior, shape (keys,)."""
     cost: float
+    variance: float
+    """Mean square of the residuals per independent observation."""
 
 
 def spec_name(key: str) -> str:
@@ -131,7 +133,19 @@ def fit(
         x, parameters, blocks, cost, damping = trial_x, trial, trial_blocks, trial_cost, damping * 0.3
         if gain < 2e-3:
             break
-    return Fit(parameters=parameters, keys=keys, precision=precision, prior=prior, cost=cost)
+    variance = _cost(blocks, scales) / max(sum(block.weight for block in blocks), 1e-9)
+    return Fit(parameters=parameters, keys=keys, precision=precision, prior=prior, cost=cost, variance=variance)
+
+
+def scanned(residuals: Residuals, start: Parameters, keys: Sequence[str], values: Sequence[float]) -> Parameters:
+    """The start with the best of some values under all keys: for what acts by thresholds and has no useful slope."""
+    trials = [start.replacing(dict.fromkeys(keys, value)) for value in values] if keys else []
+    if not trials:
+        return start
+    found = [residuals(trial) for trial in trials]
+    limits = _scales(found[-1])
+    costs = [_cost(blocks, limits) for blocks in found]
+    return trials[int(np.argmin(costs))]
 
 
 def _step(system: Array, slope: Array) -> Array:

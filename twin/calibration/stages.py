@@ -17,9 +17,9 @@ from twin.vocab import CoolingKind, HeatingKind, PointKind, SystemType
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-TEMPERATURE_K = 0.5
-ENERGY_SHARE = 0.15
-WEEKLY_SHARE = 0.04
+TEMPERATURE_K = 0.3
+ENERGY_SHARE = 0.3
+WEEKLY_SHARE = 0.08
 FLOW_SHARE = 0.15
 LOOSE, FIRM, TIGHT = 1.0, 0.5, 0.15
 """Spreads of priors on the fitting scale: unknown, roughly known, stated by the site file."""
@@ -84,9 +84,9 @@ class Evidence:
             error = target.simulated_w(run, self.goal.per_hour) - target.measured_w
             hours = self._masked(error / target.scale_w)
             weight = 2.0 * self.days if target.kind is PointKind.HVAC_ELECTRIC_POWER else self.days
-            blocks.append(Block(f"{target.kind} by hour", hours / ENERGY_SHARE / 4.0, weight))
+            blocks.append(Block(f"{target.kind} by hour", hours / ENERGY_SHARE, weight))
             weeks = weekly(hours, self.goal.week) * len(hours) / max(float((~np.isnan(hours)).sum()), 1.0)
-            blocks.append(Block(f"{target.kind} by week", weeks / WEEKLY_SHARE / 4.0, weight))
+            blocks.append(Block(f"{target.kind} by week", weeks / WEEKLY_SHARE, weight))
         return blocks
 
 
@@ -152,7 +152,6 @@ def _of_unit(unit: AirHandler) -> list[tuple[str, float]]:
     knobs = [
         ("outdoor_air", LOOSE if unit.design_outdoor_air_m3_s is None else TIGHT),
         ("fan_w_kg_s", LOOSE if unit.fan_pressure_pa is None else FIRM),
-        ("night_tolerance", FIRM),
     ]
     if unit.system is SystemType.VAV_REHEAT:
         knobs += [("fan_idle", FIRM), ("fan_exponent", FIRM), ("reheat_w_kg_s", LOOSE)]

@@ -5,5 +5,16 @@ from connectors.change_control.control import ChangeControl
 from connectors.change_control.lease import FileLock, SiteLock
 from connectors.change_control.session import Gate
 from connectors.change_control.settings import PushSettings
+from connectors.change_control.watchdog import Round, Watchdog
 
-__all__ = ["ChangeControl", "FileLock", "Gate", "ManualClock", "PushSettings", "SiteLock", "SystemClock"]
+__all__ = [
+    "ChangeControl",
+    "FileLock",
+    "Gate",
+    "ManualClock",
+    "PushSettings",
+    "Round",
+    "SiteLock",
+    "SystemClock",
+    "Watchdog",
+]

@@ -253,28 +253,34 @@ class ChangeControl:
         Raises:
             RefusedError: another process holds the site and shows life.
         """
+        if not any(self._is_left_behind(record) for record in self._store.records()):
+            return []
         with self._leased() as lease:
             return self._recover(lease)
 
+    def _is_left_behind(self, record: PlanRecord) -> bool:
+        if record.state in {_S.PAUSED, _S.PUSHED}:
+            stop = self._store.stop(record.plan_id)
+            return stop is not None and stop.stops
+        return record.state in {_S.PUSHING, _S.ROLLING_BACK}
+
     def _recover(self, lease: Lease) -> list[PlanRecord]:
-        done = []
-        for record in self._store.records():
-            if record.state in {_S.PUSHING, _S.ROLLING_BACK}:
-                done.append(self._take_up(self._session(lease, record.plan_id, self._holder)))
-            elif record.state in {_S.PAUSED, _S.PUSHED} and (stop := self._store.stop(record.plan_id)) is not None:
-                if stop.stops:
-                    session = self._session(lease, record.plan_id, self._holder)
-                    done.append(self._roll_back(session, f"{stop.actor}: {stop.reason}"))
-        return done
+        return [
+            self._take_up(self._session(lease, record.plan_id, self._holder))
+            for record in self._store.records()
+            if self._is_left_behind(record)
+        ]
 
     def _take_up(self, session: Session) -> PlanRecord:
         attempts = session.record().attempts + 1
         record = session.commit("taken up", attempts=attempts, evidence={"attempt": attempts})
         if attempts > 2 * self._settings.takeovers:
             return self._dead_letter(session, attempts)
+        stop = self._store.stop(session.plan_id)
         if record.state is _S.PUSHING and attempts <= self._settings.takeovers:
             return Pusher(session).run()
-        return self._roll_back(session, f"{attempts} processes ended while they pushed it")
+        why = f"{stop.actor}: {stop.reason}" if stop is not None else f"{attempts} processes ended while they pushed it"
+        return self._roll_back(session, why)
 
     def _dead_letter(self, session: Session, attempts: int) -> PlanRecord:
         reason = f"{attempts} processes ended while they handled it; a person must look"
@@ -338,6 +344,10 @@ class ChangeControl:
                 if record.state is _S.CONFIRMED:
                     done.append(self._release_confirmed(record.plan_id, self._holder, reason))
         return done
+
+    def records(self) -> Sequence[PlanRecord]:
+        """Where all plans of the site stand."""
+        return self._store.records()
 
     # ---- shared ------------------------------------------------------------------------------------------------
 

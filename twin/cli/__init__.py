@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from twin.cli import (
+    agent,
     audit,
     building,
     connectors,
@@ -59,6 +60,7 @@ for area in (
     runs,
     plans,
     proposals,
+    agent,
     users,
     audit,
     connectors,

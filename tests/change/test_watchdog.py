@@ -1,0 +1,90 @@
+"""Silence, crashes and deadlines end in the building's own control, without a person."""
+
+from __future__ import annotations
+
+import pytest
+from change_world import World, make_plan, rooms, setpoint
+
+from connectors.change_control import Watchdog
+from connectors.simulated import Fault
+from twin.plan import PlanState
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def kill_in_the_middle(world: World, plan_id: str) -> None:
+    """A push dies between intent and write of its third room."""
+    real = world.building.apply
+    count = 0
+
+    def apply(action):  # type: ignore[no-untyped-def]
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise Killed
+        return real(action)
+
+    world.building.apply = apply  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        world.push(plan_id)
+    world.building.apply = real  # type: ignore[method-assign]
+
+
+def test_a_push_whose_process_died_is_finished_by_looking_at_the_world(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(4)))
+    kill_in_the_middle(world, plan_id)
+    found = Watchdog(world.new_control("watchdog"), world.clock).round()
+    assert world.store.record(plan_id).state is PlanState.PUSHED
+    assert found.acted
+    assert len(world.own()) == 4
+
+
+def test_a_plan_that_kills_its_process_again_and_again_is_rolled_back(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(4)))
+    kill_in_the_middle(world, plan_id)
+    real = world.building.apply
+
+    def deadly(_: object) -> None:
+        raise Killed
+
+    world.building.apply = deadly  # type: ignore[assignment,method-assign]
+    for number in range(3):
+        with pytest.raises(Killed):
+            world.new_control(f"w{number}").recover()
+    world.new_control("w9").recover()
+    world.building.apply = real  # type: ignore[method-assign]
+    assert world.store.record(plan_id).state is PlanState.ROLLED_BACK
+    assert world.own() == {}
+
+
+def test_values_are_released_when_their_hold_time_is_over(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+    world.push(plan_id)
+    world.clock.wait(8 * 86_400.0)
+    Watchdog(world.new_control("watchdog"), world.clock).run(lambda _: None, rounds=2)
+    assert world.own() == {}
+    assert world.store.record(plan_id).state is PlanState.CONFIRMED
+
+
+def test_a_stop_that_nobody_obeyed_yet_is_obeyed(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+    world.push(plan_id)
+    world.store.request_stop(plan_id, "gina", "smells odd", hold=False)
+    Watchdog(world.new_control("watchdog"), world.clock).round()
+    assert world.store.record(plan_id).state is PlanState.ROLLED_BACK
+
+
+def test_an_unreachable_device_is_trouble_to_report_not_to_die_of(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(1)))
+    world.push(plan_id)
+    world.clock.wait(8 * 86_400.0)
+    world.fail("read", setpoint("room-0"), *[Fault.OFFLINE] * 99)
+    world.fail("release", setpoint("room-0"), *[Fault.OFFLINE] * 99)
+    told = []
+    Watchdog(world.new_control("watchdog"), world.clock).run(told.append, rounds=2)
+    assert "not known to be released" in told[-1].trouble
+    world.faults.clear()
+    Watchdog(world.new_control("watchdog"), world.clock).round()
+    assert world.own() == {}

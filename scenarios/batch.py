@@ -112,21 +112,25 @@ def run_task(batch: Batch, task: Task) -> RunRow:
 def drivers_of(batch: Batch, scenario: Scenario, draw: Draw) -> Drivers:
     """Drivers of one draw: recorded, sampled or drawn, then changed as the scenario says.
 
-    Runs that differ only in the member of the ensemble follow each other and get the same object.
+    Runs that differ only in policy and parameters get the same object, so that they can share what follows from it.
     """
     request = scenario.request
-    key = (batch, request, scenario.world, draw.seed, draw.sample)
-    if not _LAST or _LAST[0][0][0] is not batch or _LAST[0][0][1:] != key[1:]:
-        given = batch.drivers[request]
-        if request.kind == "synthetic":
-            drivers = synthetic(given, request, batch.site, draw.seed)
-        else:
-            drivers = replace(given[draw.sample], seed=draw.seed)
-        _LAST[:] = [(key, changed(drivers, scenario.world))]
-    return _LAST[0][1]
+    asked = (request, scenario.world, draw.seed, draw.sample)
+    for of_batch, known, drivers in _MADE:
+        if of_batch is batch and known == asked:
+            return drivers
+    given = batch.drivers[request]
+    if request.kind == "synthetic":
+        made = synthetic(given, request, batch.site, draw.seed)
+    else:
+        made = replace(given[draw.sample], seed=draw.seed)
+    made = changed(made, scenario.world)
+    _MADE[:] = [(batch, asked, made), *_MADE[: KEPT - 1]]
+    return made
 
 
-_LAST: list[tuple[tuple[Batch, DriverRequest, World, int, int], Drivers]] = []
+KEPT = 4
+_MADE: list[tuple[Batch, tuple[DriverRequest, World, int, int], Drivers]] = []
 """Drivers made last, with what they were made of; never part of a result."""
 
 

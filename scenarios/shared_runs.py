@@ -20,22 +20,29 @@ from twin.site import Site
 T = TypeVar("T")
 
 
+KEPT = 4
+
+
 class Latest:
-    """The value made last, for one key; keys are compared by identity of their objects, which stay alive here."""
+    """The values made last, by key; keys are compared by identity of their objects, which stay alive here."""
 
     def __init__(self) -> None:
-        self._key: tuple[object, ...] = ()
-        self._value: object = None
+        self._kept: list[tuple[tuple[object, ...], object]] = []
 
     def get(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
-        """The value of a key, made when it is another key than last time."""
-        same = len(key) == len(self._key) and all(
-            one is other or (not isinstance(one, Site | Drivers) and one == other)
-            for one, other in zip(key, self._key, strict=True)
-        )
-        if not same:
-            self._value, self._key = make(), key
-        return cast("T", self._value)
+        """The value of a key, made when it is none of the last few."""
+        for known, value in self._kept:
+            if _same(known, key):
+                return cast("T", value)
+        made = make()
+        self._kept = [(key, made), *self._kept[: KEPT - 1]]
+        return made
+
+
+def _same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
+    return len(one) == len(other) and all(
+        a is b or (not isinstance(a, Site | Drivers) and a == b) for a, b in zip(one, other, strict=True)
+    )
 
 
 _SUN, _HOSTS = Latest(), Latest()

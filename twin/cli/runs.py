@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scenarios.runner import BatchResult, Twin
     from scenarios.spec import ScenarioFile
     from twin.cli.workspace import Workspace
+    from twin.model import Model
 
 _SHOWN = ("hvac_kwh", "gas_kwh", "electricity_kwh", "peak_kw", "cost", "co2_kg", "occupied_discomfort_kh")
 
@@ -86,6 +87,7 @@ def twin_of(here: Workspace, members: int = 0) -> Twin:
     from scenarios.shared_runs import simulate_sharing
 
     model = here.models.current()
+    _same_site(model, here)
     if not model.accepted:
         note(f"warning: model {model.model_id[:12]} was not accepted: {'; '.join(model.reasons)}")
     parameters = (model.parameters, *model.ensemble)
@@ -96,6 +98,23 @@ def twin_of(here: Workspace, members: int = 0) -> Twin:
         about={"model_id": model.model_id, "accepted": model.accepted, "reasons": list(model.reasons)},
         simulate=simulate_sharing,
     )
+
+
+def _same_site(model: Model, here: Workspace) -> None:
+    """Refuses the model of another building; warns when the site file has changed since.
+
+    Raises:
+        RefusedError: the model knows another site, or other zones.
+    """
+    from twin.canonical import digest
+    from twin.errors import RefusedError
+
+    if model.site_digest == digest(here.site):
+        return
+    if model.site != here.site.name:
+        message = f"model {model.model_id[:12]} is of site {model.site!r}, this workspace is {here.site.name!r}"
+        raise RefusedError(f"{message}; run 'understudy calibrate' here")
+    note(f"warning: site.yaml has changed since model {model.model_id[:12]} was calibrated; calibrate again")
 
 
 def workspace_of(files: Sequence[ScenarioFile], folder: Path) -> Workspace:

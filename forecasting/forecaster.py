@@ -60,8 +60,8 @@ class SeasonalNaive:
 
 
 def season_of(series: Series) -> int:
-    """Season in days: a week when at least three weeks are recorded, else a day."""
-    return 7 if len(series.values) >= 21 * series.per_day else 1
+    """Season in days: a week when at least two weeks are recorded, else a day."""
+    return 7 if len(series.values) >= 14 * series.per_day else 1
 
 
 def values_before(series: Series, calendar: Calendar, steps: Index, origins: Index, days: int | Index) -> Array:

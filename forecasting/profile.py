@@ -13,13 +13,21 @@ WEEKS = 6
 
 
 def profile(series: Series, calendar: Calendar, season_days: int, least_days: int) -> Array:
-    """Median of the same local time over the last seasons, for every step of the calendar.
+    """Median of the same local time over the last weeks, for every step of the calendar.
 
     A step's profile uses values of at least ``least_days`` days before it, so it may be used for any forecast that
-    reaches no further ahead. A holiday looks back to Sundays; holidays are no donors of ordinary days.
+    reaches no further ahead. A holiday looks back to Sundays; holidays are no donors of ordinary days. While fewer than
+    three weeks are known (or the season is a day), the last days of the same class stand in.
     """
-    stack = np.stack([_donor(series, calendar, season_days, k, least_days) for k in range(WEEKS)])
-    return median_of_known(stack)
+    least = max(least_days, 1)
+    by_class = np.stack([_values(series, calendar, days) for days in _same_class(calendar, least)])
+    if season_days == 1:
+        return median_of_known(by_class)
+    by_week = np.stack([_values(series, calendar, _weeks_back(calendar, k, least)) for k in range(WEEKS)])
+    weekly = median_of_known(by_week)
+    few = (~np.isnan(by_week)).sum(axis=0) < 3
+    both: Array = np.where(few, median_of_known(np.concatenate([by_week, by_class])), weekly)
+    return both
 
 
 def median_of_known(stack: Array) -> Array:
@@ -32,21 +40,36 @@ def median_of_known(stack: Array) -> Array:
     return median
 
 
-def _donor(series: Series, calendar: Calendar, season_days: int, k: int, least_days: int) -> Array:
-    """Values of the k-th donor day of each step; NaN where there is none."""
+def _weeks_back(calendar: Calendar, k: int, least_days: int) -> Index:
+    """The k-th donor of each day: the same weekday some weeks ago, for a holiday a Sunday; -1 where there is none."""
     days = np.arange(len(calendar.weekday))
-    if season_days == 1:
-        donor = days - least_days - k
-    else:
-        true_weekday = (_first_weekday(calendar) + days) % 7
-        back = np.where(calendar.weekday == 6, (true_weekday + 1) % 7, 0)  # to the last Sunday
-        weeks = np.ceil(np.maximum(max(least_days, 1) - back, 0) / 7).astype(np.int64)
-        donor = days - back - 7 * (weeks + k)
-    usable = donor >= 0
-    if season_days != 1:
-        usable &= calendar.weekday[np.maximum(donor, 0)] == calendar.weekday
-    row = np.where(usable, donor, 0)
-    past = np.where(usable[calendar.day], calendar.grid[row[calendar.day], calendar.slot], -1)
+    true_weekday = (_first_weekday(calendar) + days) % 7
+    back = np.where(calendar.weekday == 6, (true_weekday + 1) % 7, 0)  # to the last Sunday
+    weeks = np.ceil(np.maximum(least_days - back, 0) / 7).astype(np.int64)
+    donor = days - back - 7 * (weeks + k)
+    same = calendar.weekday[np.maximum(donor, 0)] == calendar.weekday
+    found: Index = np.where((donor >= 0) & same, donor, -1)
+    return found
+
+
+def _same_class(calendar: Calendar, least_days: int) -> list[Index]:
+    """Up to six donors of each day among the last days of its class, or of any class where there are none."""
+    classes = calendar.day_class
+    donors = np.full((WEEKS, len(classes)), -1, dtype=np.int64)
+    seen: dict[int, list[int]] = {}
+    for day in range(len(classes)):
+        enters = day - least_days
+        if enters >= 0:
+            seen.setdefault(int(classes[enters]), []).append(enters)
+        same = seen.get(int(classes[day]), [])[-WEEKS:] or list(range(max(enters - WEEKS + 1, 0), enters + 1))
+        donors[: len(same), day] = same
+    return list(donors)
+
+
+def _values(series: Series, calendar: Calendar, donor: Index) -> Array:
+    """Values at the same local time of each day's donor; NaN where there is none."""
+    of_step = donor[calendar.day]
+    past = np.where(of_step >= 0, calendar.grid[np.maximum(of_step, 0), calendar.slot], -1)
     known = (past >= 0) & (past < len(series.values))
     return np.where(known, series.values[np.where(known, past, 0)], np.nan)
 

@@ -135,14 +135,14 @@ class ScenarioSpec(Block):
 
     schema_version: Literal[1] = Field(description="version of this format: 1")
     name: str = Field(
-        pattern=r"^\w[\w .+()-]{0,79}$",
-        description="letters, digits and ' .+()-_', at most 80 characters, unique in a run",
+        pattern=r"^\w[\w .,:=+(){}\[\]-]{0,149}$",
+        description="letters, digits, blanks and .,:=+-_(){}[], at most 150 characters, unique in a run",
     )
     description: str = Field(default="", description="a sentence for people")
     site: str | None = Field(
         default=None, description="site file or its folder, relative to this file; absent: the workspace"
     )
-    period: PeriodSpec | None = Field(default=None, description="{from, to}; absent: all telemetry (replay only)")
+    period: PeriodSpec | None = Field(default=None, description="{from, to}; absent: the longest unbroken telemetry (replay only)")
     drivers: Annotated[DriversSpec, BeforeValidator(_one_kind)] = Field(
         default=DriversSpec(), description="replay, forecast or synthetic"
     )

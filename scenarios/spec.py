@@ -142,7 +142,9 @@ class ScenarioSpec(Block):
     site: str | None = Field(
         default=None, description="site file or its folder, relative to this file; absent: the workspace"
     )
-    period: PeriodSpec | None = Field(default=None, description="{from, to}; absent: the longest unbroken telemetry (replay only)")
+    period: PeriodSpec | None = Field(
+        default=None, description="{from, to}; absent: the longest unbroken telemetry (replay only)"
+    )
     drivers: Annotated[DriversSpec, BeforeValidator(_one_kind)] = Field(
         default=DriversSpec(), description="replay, forecast or synthetic"
     )

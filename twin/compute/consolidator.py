@@ -154,12 +154,13 @@ class Consolidator:
         """Moves that empty a host on to hosts in use, or none at all where one VM must stay."""
         if not self._movable[vms].all():
             return []
-        trial = Packing(self._fleet, self._packing.host_of, self._view.expected_mips, self._rules.memory_overcommit)
-        trial.hold(self._view.standing)
-        in_use = np.bincount(trial.host_of[trial.host_of >= 0], minlength=len(closed)) > 0
-        moves = []
+        placed = self._packing.host_of[self._packing.host_of >= 0]
+        allowed = ~closed & (np.bincount(placed, minlength=len(closed)) > 0)
+        if not self._packing.may_fit(vms, allowed, self.limit):
+            return []
+        trial, moves = self._packing.copy(), []
         for vm in vms[np.argsort(-self._view.expected_mips[vms], kind="stable")]:
-            target = trial.best(int(vm), ~closed & in_use, self.limit)
+            target = trial.best(int(vm), allowed, self.limit)
             if target < 0:
                 return []
             trial.move(int(vm), target, release=False)

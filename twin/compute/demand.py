@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import accumulate
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -107,13 +108,10 @@ def local_time(
 
 def coloured_noise(steps: int, step_s: float, memory_s: float, rng: np.random.Generator) -> Array:
     """Stationary first-order autoregressive noise of unit variance, shape (steps,)."""
-    from scipy.signal import lfilter
-
     keep = float(np.exp(-step_s / memory_s))
     white = rng.standard_normal(steps)
     white[1:] *= np.sqrt(1.0 - keep**2)
-    noise: Array = lfilter([1.0], [1.0, -keep], white)
-    return noise
+    return np.array(list(accumulate(white.tolist(), lambda last, fresh: fresh + keep * last)))
 
 
 def office_shape(time: LocalTime, rng: np.random.Generator) -> Array:

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from twin.compute.fleet import Array, Fleet, Index
 from twin.errors import BadInputError
 
-EFFORT = 2.0
+EFFORT = 0.4
 """Deterministic time of the solver, about seconds on one core; the same on every machine."""
+GOOD_ENOUGH = 0.002
+"""Gap at which the solver stops."""
 MILLIWATTS = 1000
 MOVE_W = 1.0
 """What a move must save at least: about 1 W over the hours between plans, more than its copy costs. [W]"""
@@ -72,6 +74,7 @@ def best_packing(task: PackingTask, effort: float = EFFORT) -> BestPacking | Non
     model = cp_model.CpModel()
     here, on = _variables(model, task)
     _limits(model, task, here, on)
+    _order_alike(model, task, on)
     model.minimize(_cost(task, here, on))
     for (vm, host), variable in here.items():
         model.add_hint(variable, int(task.host_of[vm] == host))
@@ -79,6 +82,7 @@ def best_packing(task: PackingTask, effort: float = EFFORT) -> BestPacking | Non
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 1
     solver.parameters.max_deterministic_time = effort
+    solver.parameters.relative_gap_limit = GOOD_ENOUGH
     if solver.solve(model) not in {cp_model.OPTIMAL, cp_model.FEASIBLE}:
         return None
     placed = task.host_of.copy()
@@ -122,6 +126,19 @@ def _limits(model: Any, task: PackingTask, here: dict[tuple[int, int], Any], on:
             model.add_at_most_one(here[vm, host] for vm in vms if fleet.group[vm] == group)
         for variable in variables:
             model.add_implication(variable, on[host])
+
+
+def _order_alike(model: Any, task: PackingTask, on: list[Any]) -> None:
+    """Of empty hosts of one kind the first is used first; any other choice is the same packing under another name."""
+    fleet = task.fleet
+    empty = np.bincount(task.host_of[task.host_of >= 0], minlength=len(on)) == 0
+    facts = np.column_stack([fleet.curve_w, fleet.capacity_mips, fleet.cores, task.ram_mb, fleet.sleep_w])
+    last: dict[bytes, int] = {}
+    for host in np.flatnonzero(empty):
+        kind = facts[host].tobytes()
+        if kind in last:
+            model.add_implication(on[host], on[last[kind]])
+        last[kind] = int(host)
 
 
 def _cost(task: PackingTask, here: dict[tuple[int, int], Any], on: list[Any]) -> Any:

@@ -9,6 +9,8 @@ from twin.compute.fleet import Array, Fleet, Index
 from twin.compute.power import power_w
 
 Flags = NDArray[np.bool_]
+NOTHING_MIPS = 1e-6
+"""Load that is only rounding. [MIPS]"""
 
 
 class Packing:
@@ -16,6 +18,7 @@ class Packing:
 
     def __init__(self, fleet: Fleet, host_of: Index, demand_mips: Array, memory_overcommit: float) -> None:
         self._fleet = fleet
+        self._capacity_mips = fleet.capacity_mips
         self.host_of = host_of.copy()
         self._standing = host_of.copy()
         self.demand_mips = demand_mips
@@ -34,6 +37,20 @@ class Packing:
             self.ram_mb[standing[vm]] += self._fleet.vm_ram_mb[vm]
         self._standing = standing.copy()
 
+    def copy(self) -> Packing:
+        """The same packing, to try moves on."""
+        twin = object.__new__(Packing)
+        twin._fleet, twin._capacity_mips, twin._ram_limit_mb = self._fleet, self._capacity_mips, self._ram_limit_mb
+        twin.host_of, twin._standing = self.host_of.copy(), self._standing.copy()
+        twin.demand_mips, twin.load_mips, twin.ram_mb = self.demand_mips, self.load_mips.copy(), self.ram_mb.copy()
+        return twin
+
+    def may_fit(self, vms: Index, allowed: Flags, limit: float) -> bool:
+        """Whether the sums of CPU and memory leave a chance that all these VMs fit on allowed hosts."""
+        cpu = np.maximum(limit * self._capacity_mips - self.load_mips, 0.0)[allowed].sum()
+        ram = np.maximum(self._ram_limit_mb - self.ram_mb, 0.0)[allowed].sum()
+        return bool(self.demand_mips[vms].sum() <= cpu and self._fleet.vm_ram_mb[vms].sum() <= ram)
+
     def vms_on(self, host: int) -> Index:
         """VMs that are planned on a host, in site order."""
         found: Index = np.flatnonzero(self.host_of == host)
@@ -42,7 +59,7 @@ class Packing:
     def fits(self, vm: int, limit: float) -> Flags:
         """Hosts on which the VM keeps CPU below ``limit`` and memory and anti-affinity hold."""
         fleet = self._fleet
-        enough_cpu = self.load_mips + self.demand_mips[vm] <= limit * fleet.capacity_mips
+        enough_cpu = self.load_mips + self.demand_mips[vm] <= limit * self._capacity_mips
         enough_ram = self.ram_mb + fleet.vm_ram_mb[vm] <= self._ram_limit_mb
         wide = fleet.cores >= fleet.vm_cores[vm]
         fits: Flags = enough_cpu & enough_ram & wide & ~self._taken_by_group(vm)
@@ -64,9 +81,9 @@ class Packing:
         if not len(candidates):
             return -1
         fleet = self._fleet
-        curve, capacity = fleet.curve_w[candidates], fleet.capacity_mips[candidates]
+        curve, capacity = fleet.curve_w[candidates], self._capacity_mips[candidates]
         load = self.load_mips[candidates]
-        before = np.where(load > 0.0, power_w(curve, load / capacity), fleet.sleep_w[candidates])
+        before = np.where(load > NOTHING_MIPS, power_w(curve, load / capacity), fleet.sleep_w[candidates])
         rise = power_w(curve, (load + self.demand_mips[vm]) / capacity) - before
         return int(candidates[np.argmin(np.round(rise, 6))])
 

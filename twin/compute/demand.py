@@ -63,6 +63,8 @@ class Profile:
     bursts_per_day: float = 5.0
     burst_s: float = 1500.0
     """Mean length of a burst. [s]"""
+    burst_floor: float = 0.06
+    """Demand between bursts, as a share of that in a burst."""
     per_person: float = 0.06
     """Demand of a meeting VM per person in its room."""
 
@@ -133,7 +135,7 @@ def batch_shape(time: LocalTime, rng: np.random.Generator) -> Array:
 def burst_shape(time: LocalTime, profile: Profile, rng: np.random.Generator) -> Array:
     """Bursts that come at random (Poisson) and last exponentially long, over a low floor."""
     steps = len(time.hour)
-    shape = np.full(steps, 0.06)
+    shape = np.full(steps, profile.burst_floor)
     seconds = steps * time.step_s
     count = rng.poisson(profile.bursts_per_day * seconds / (24.0 * SECONDS_PER_HOUR))
     begins = rng.integers(0, max(steps, 1), size=count)

@@ -161,6 +161,7 @@ def series_of(result: RunResult, site: Site) -> dict[str, NDArray[np.float32]]:
     columns["power_hosts_w"] = result.it_power_w
     columns["people"] = result.people.sum(axis=1)
     for index, zone in enumerate(site.zones):
+        columns[f"people.{zone.id}"] = result.people[:, index]
         columns[f"temperature_c.{zone.id}"] = building.zone_temperature_c[:, index]
         columns[f"heating_setpoint_c.{zone.id}"] = building.heating_setpoint_c[:, index]
         columns[f"cooling_setpoint_c.{zone.id}"] = building.cooling_setpoint_c[:, index]

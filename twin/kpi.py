@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twin.result import RunResult
-from twin.site import Site
+from twin.site import ComfortBand, Site
 from twin.units import SECONDS_PER_HOUR, WATTS_PER_KILOWATT, kwh
 from twin.vocab import EndUse
 
@@ -64,6 +65,22 @@ def electric_power_w(result: RunResult) -> np.ndarray:
     return total
 
 
+def discomfort_by_zone(
+    temperature_c: NDArray[np.float64], people: NDArray[np.float64], band: ComfortBand, step_s: float
+) -> NDArray[np.float64]:
+    """Distance outside the comfort band while a zone has people, shape (steps, zones). [K·h]
+
+    Args:
+        temperature_c: air temperature, shape (steps, zones). [°C]
+        people: people in each zone, shape (steps, zones).
+        band: what people accept.
+        step_s: length of a step. [s]
+    """
+    outside = np.maximum(band.min_c - temperature_c, 0.0) + np.maximum(temperature_c - band.max_c, 0.0)
+    inside_kh: NDArray[np.float64] = outside * (people > 0) * (step_s / SECONDS_PER_HOUR)
+    return inside_kh
+
+
 def kpis(result: RunResult, site: Site) -> dict[str, float]:
     """Value of every KPI that the run can answer, by name; units as in ``KPIS``."""
     step = result.step_s
@@ -82,7 +99,7 @@ def kpis(result: RunResult, site: Site) -> dict[str, float]:
     co2 = float(kwh((power * result.carbon_kg_kwh).sum(), step)) + gas * tariff.gas_carbon_kg_per_kwh
     occupied = result.people > 0
     temperature = result.building.zone_temperature_c
-    outside = np.maximum(site.comfort.min_c - temperature, 0.0) + np.maximum(temperature - site.comfort.max_c, 0.0)
+    discomfort = discomfort_by_zone(temperature, result.people, site.comfort, step)
     stuffy = result.building.zone_co2_ppm > site.comfort.co2_max_ppm
     values = {
         "electricity_kwh": float(kwh(power.sum(), step)),
@@ -95,7 +112,7 @@ def kpis(result: RunResult, site: Site) -> dict[str, float]:
         "peak_kw": peak,
         "cost": cost,
         "co2_kg": co2,
-        "occupied_discomfort_kh": float((outside * occupied).sum() * hours),
+        "occupied_discomfort_kh": float(discomfort.sum()),
         "co2_ppm_exceedance_h": float((stuffy & occupied).sum() * hours),
     }
     if result.compute is not None:

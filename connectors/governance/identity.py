@@ -218,6 +218,34 @@ class Identity:
         self._save(changed, by, "roles changed")
         return changed
 
+    def change_password(self, name: str, old: str, new: str) -> User:
+        """Another password for one's own account; its key is sealed anew, its tokens and sessions die.
+
+        Raises:
+            BadInputError: the new password is too short.
+            RefusedError: the old one is wrong.
+        """
+        if len(new) < LEAST_PASSWORD:
+            message = f"user {name}: the new password has {len(new)} characters; at least {LEAST_PASSWORD}"
+            raise BadInputError(message)
+        who = self.authenticate(name, old)
+        user = self._require_user(name)
+        if who.key is None:
+            message = f"user {name}: the account has no key to seal anew; make a new account"
+            raise RefusedError(message)
+        salt = secrets.token_hex(16)
+        sealed = who.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(new.encode()))
+        changed = replace(
+            user,
+            salt=salt,
+            cost=self._cost,
+            password_hash=_hash(new, salt, self._cost),
+            private_key=sealed.decode(),
+            session=user.session + 1,
+        )
+        self._save(changed, who, "password changed")
+        return changed
+
     def disable(self, name: str, by: Principal) -> User:
         """Closes an account; its tokens die and its approvals no longer count."""
         by.require(Role.ADMIN, scope="manage users")

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from example import PASSWORD, Example, example
+from dashboard_example import ORIGIN, PASSWORD, Client, Example, example
 from flask.testing import FlaskClient
 
 from dashboard.app import Dashboard, create_dashboard
-
-ORIGIN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
-Client = Callable[[str], FlaskClient]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
-from example import EVIL, example_batch, example_forecast, example_site
+from dashboard_example import EVIL, example_batch, example_forecast, example_site
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,8 +8,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from conftest import ORIGIN, Client
-from example import EVIL, PASSWORD, Example
+from dashboard_example import EVIL, ORIGIN, PASSWORD, Client, Example
 
 from dashboard.app import Dashboard
 from dashboard.formats import csv_cell
@@ -191,7 +190,7 @@ def test_no_cell_of_an_export_is_a_formula(client: Client) -> None:
 
 
 def test_two_people_approve_at_once_and_both_count_once(world: Example) -> None:
-    from example import example_plan, plan_view
+    from dashboard_example import example_plan, plan_view
 
     from dashboard.memory import MemoryPlans
 

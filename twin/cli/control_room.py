@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from connectors.change_control import ChangeControl, PushSettings
     from connectors.governance import Approvals, Identity, PolicyFolder, Principal
     from connectors.plan_store import PlanStore, StoreFolder
+    from connectors.settings import SiteFile
 
 AsOption: TypeAlias = Annotated[
     str | None,
@@ -64,8 +65,9 @@ def open_control_room(
     clock: Clock | None = None,
     connectors: Mapping[str, Connector] | None = None,
     settings: PushSettings | None = None,
+    site_file: SiteFile | None = None,
 ) -> ControlRoom:
-    """The control room of a workspace; a demo passes its own clock and embedded systems.
+    """The control room of a workspace; a demo passes its own clock and embedded systems, a server its read site file.
 
     Raises:
         BadInputError: no workspace, or a faulty site file.
@@ -77,7 +79,7 @@ def open_control_room(
     from connectors.settings import load_site
     from twin.cli.worlds import build_connectors
 
-    site_file = load_site(require_workspace(workspace) / "site.yaml")
+    site_file = site_file or load_site(require_workspace(workspace) / "site.yaml")
     clock = clock or SystemClock()
     folder = StoreFolder(workspace / "var" / "plans")
     store = folder.open(site_file.site.name, clock)

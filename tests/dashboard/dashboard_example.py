@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+from flask.testing import FlaskClient
 
 from dashboard.memory import (
     FixedClock,
@@ -63,6 +65,9 @@ START = datetime(2023, 7, 6, 5, tzinfo=UTC)
 END = datetime(2023, 7, 13, 5, tzinfo=UTC)
 NOW = datetime(2023, 7, 13, 5, tzinfo=UTC)
 PASSWORD = "correct horse battery"
+ORIGIN = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+"""What a browser says of a request that a page of the dashboard made."""
+Client = Callable[[str], FlaskClient]
 EVIL = "<img src=x onerror=window.hacked=1>"
 _SIDES = ((Facing.SOUTH, "south"), (Facing.EAST, "east"), (Facing.NORTH, "north"), (Facing.WEST, "west"))
 _KINDS = (

@@ -1,9 +1,0 @@
-"""Command that serves the dashboard."""
-
-from __future__ import annotations
-
-import typer
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands of this area to the application."""

@@ -1,0 +1,83 @@
+"""Command that serves the dashboard, and what joins its pages to the stores of a workspace."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twin.cli.output import HERE, WorkspaceOption, note, require_workspace, say
+
+if TYPE_CHECKING:
+    from twin.cli.dashboard.rooms import Rooms
+
+THREADS = 8
+LOCAL = ("127.0.0.1", "localhost", "[::1]")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands of this area to the application."""
+    app.command("dashboard")(dashboard)
+    app.command("worker", hidden=True)(worker)
+
+
+def dashboard(
+    workspace: WorkspaceOption = HERE,
+    port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="TCP port.")] = 8050,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; others can reach you if it isn't local.")
+    ] = ("127.0.0.1"),
+    name: Annotated[
+        list[str] | None, typer.Option("--name", help="Further host names under which it is reached.")
+    ] = None,
+    work: Annotated[bool, typer.Option("--worker/--no-worker", help="Also run the worker for long jobs.")] = True,
+) -> None:
+    """Serve the dashboard; the first start makes an admin and prints the password once."""
+    from waitress import serve
+
+    from dashboard.app import create_dashboard
+    from twin.cli.dashboard.rooms import Rooms
+    from twin.cli.dashboard.services import services_of
+    from twin.cli.dashboard.worker import WorkerProcess
+
+    folder = require_workspace(workspace).resolve()
+    rooms = Rooms(folder)
+    _first_admin(rooms)
+    services = services_of(rooms)
+    threading.Thread(target=services.telemetry.health, name="warm-up", daemon=True).start()
+    made = create_dashboard(services, hosts=(*LOCAL, host, *(name or ())))
+    if host not in LOCAL:
+        note(f"warning: {host} can be reached by others, and this server speaks plain HTTP; put a TLS proxy before it")
+    helper = WorkerProcess(folder) if work else None
+    try:
+        if helper is not None:
+            helper.start()
+        say(f"the dashboard of {rooms.site.name} is at http://{host}:{port}/ (Ctrl-C ends it)")
+        serve(made.server, host=host, port=port, threads=THREADS, ident="understudy", channel_timeout=60)
+    finally:
+        if helper is not None:
+            helper.stop()
+
+
+def _first_admin(rooms: Rooms) -> None:
+    """Makes an admin when nobody has an account, and prints the password, which is stored nowhere in clear."""
+    from connectors.governance import Role
+
+    identity = rooms.room().identity
+    if identity.users():
+        return
+    password = secrets.token_urlsafe(12)
+    identity.add("admin", password, [Role.ADMIN, Role.VIEWER])
+    say(f"first start: user 'admin' has the password {password} (shown once; change it under Settings)")
+
+
+def worker(
+    workspace: WorkspaceOption = HERE,
+    once: Annotated[bool, typer.Option("--once", help="End when no job waits.")] = False,
+) -> None:
+    """Do the long jobs that the dashboard queues."""
+    from twin.cli.dashboard.worker import work_on
+
+    work_on(require_workspace(workspace).resolve(), once=once)

@@ -1,0 +1,360 @@
+"""Plans, people, audit and configuration of a workspace for the pages; every act goes through the control room."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from html import escape
+from typing import TYPE_CHECKING
+
+from dashboard.views import ConnectorView, Kpi, Mode, Person, PolicyText, Role, SavingView, kpi_label
+from twin.canonical import canonical
+from twin.cli.dashboard.rooms import Rooms
+from twin.errors import BadInputError, OutsideWorldError, RefusedError
+from twin.plan_document import Plan
+from twin.plan_records import AuditRow, Finding, PlanView
+
+if TYPE_CHECKING:
+    from connectors.governance import Principal
+    from connectors.governance.identity import User
+    from twin.plan_document import Interval
+
+TOKEN_ROLES = {"propose": Role.PROPOSER, "ingest": Role.OPERATOR}
+"""Scope of a token → role that it may use here; approving and pushing are never among them."""
+
+
+class StoredPlans:
+    """The plan store with the change control behind it."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def mode(self) -> Mode:
+        """SHADOW without connectors, AUTO while a standing approval holds, else by approval."""
+        from connectors.governance import Standing
+
+        if not self._rooms.workspace.site_file.connectors:
+            return Mode.SHADOW
+        room = self._rooms.room()
+        now = room.clock.now()
+        standing = Standing(room.store, room.identity).all()
+        return Mode.AUTO if any(one.expires_at > now for one in standing) else Mode.APPROVAL
+
+    def all(self) -> Sequence[PlanView]:
+        """All plans, newest first."""
+        store = self._rooms.room().store
+        views = [store.view(record.plan_id) for record in store.records()]
+        return sorted(views, key=lambda one: one.plan.created_at, reverse=True)
+
+    def get(self, plan_id: str) -> PlanView:
+        """One plan by its id or first characters."""
+        store = self._rooms.room().store
+        return store.view(store.resolve(plan_id))
+
+    def approve(self, plan_id: str, user: str, password: str, reason: str) -> PlanView:
+        """A signed approval."""
+        room = self._rooms.room()
+        room.approvals.approve(plan_id, self._proved(user, password), _reason(reason))
+        return room.store.view(plan_id)
+
+    def reject(self, plan_id: str, user: str, password: str, reason: str) -> PlanView:
+        """A signed rejection."""
+        room = self._rooms.room()
+        room.approvals.reject(plan_id, self._proved(user, password), _reason(reason))
+        return room.store.view(plan_id)
+
+    def _proved(self, user: str, password: str) -> Principal:
+        return self._rooms.room().identity.authenticate(user, password)
+
+    def without(self, plan_id: str, user: str, action_ids: Sequence[str]) -> Plan:
+        """A new proposal with fewer actions, which says that its effects were rehearsed for all of them."""
+        from connectors.governance import propose
+
+        room = self._rooms.room()
+        plan = reduced(room.store.plan(plan_id), action_ids, user)
+        plan = replace(plan, created_at=room.clock.now())
+        propose(room.store, plan, self._rooms.signed_in(user))
+        return plan
+
+    def pause(self, plan_id: str, user: str, reason: str) -> None:
+        """Holds a push before its next write."""
+        self._rooms.world().control.pause(plan_id, self._stopper(user), _reason(reason))
+
+    def roll_back(self, plan_id: str, user: str, reason: str) -> None:
+        """Stops a push and undoes it."""
+        self._rooms.world().control.rollback(plan_id, self._stopper(user), _reason(reason))
+
+    def release_all(self, user: str, password: str, reason: str) -> str:
+        """Stops every plan and gives every point back."""
+        from connectors.governance.identity import STOPPERS
+
+        who = self._proved(user, password)
+        who.require(*STOPPERS, scope="release")
+        records = self._rooms.world().control.release_all(who.name, _reason(reason))
+        states = ", ".join(f"{record.plan_id[:12]} is {record.state}" for record in records)
+        return f"{len(records)} plans held points: {states}" if records else "No plan held any point."
+
+    def _stopper(self, user: str) -> str:
+        from connectors.governance.identity import STOPPERS
+
+        who = self._rooms.signed_in(user)
+        who.require(*STOPPERS, scope="stop")
+        return who.name
+
+    def dossier(self, plan_id: str) -> str | None:
+        """The plan as a page to keep."""
+        try:
+            return dossier_page(self.get(plan_id))
+        except (BadInputError, RefusedError):
+            return None
+
+    def savings(self) -> Sequence[SavingView]:
+        """Predicted savings of pushed plans, and realised ones where a measurement was recorded in the audit log."""
+        measured = _measured(self._rooms.room().store.audit())
+        return [saving for view in self.all() for saving in _savings(view, measured.get(view.plan.id, {}))]
+
+
+def _reason(text: str) -> str:
+    if len(text.strip()) < 3:
+        raise BadInputError("a reason is missing; say why in a few words, it stays in the audit log")
+    return text.strip()
+
+
+def reduced(plan: Plan, action_ids: Sequence[str], proposer: str) -> Plan:
+    """A plan without some actions.
+
+    Raises:
+        BadInputError: nothing would be left, or nothing would change.
+    """
+    left_out = set(action_ids)
+    waves = tuple(
+        replace(wave, steps=tuple(step for step in wave.steps if step.action.id not in left_out)) for wave in plan.waves
+    )
+    kept = tuple(replace(wave, index=i) for i, wave in enumerate(wave for wave in waves if wave.steps))
+    if not kept or len(list(plan.steps())) == sum(len(wave.steps) for wave in kept):
+        raise BadInputError("select some actions to leave out, but not all of them")
+    words = f"{len(left_out)} actions of plan {plan.id[:12]} were left out by hand; effects and rehearsal are of all."
+    return replace(
+        plan,
+        title=f"{plan.title} (without {len(left_out)})",
+        proposer=proposer,
+        waves=kept,
+        rollback=tuple(undo for undo in plan.rollback if undo.action_id not in left_out),
+        evidence=replace(plan.evidence, assumptions=(*plan.evidence.assumptions, words)),
+    )
+
+
+def _measured(rows: Sequence[AuditRow]) -> dict[str, dict[str, object]]:
+    """Realised savings by plan, from rows of measurement and verification."""
+    import json
+
+    found: dict[str, dict[str, object]] = {}
+    for row in rows:
+        if row.event == "saving measured":
+            found[row.subject] = json.loads(row.payload)
+    return found
+
+
+def _savings(view: PlanView, measured: dict[str, object]) -> list[SavingView]:
+    if not (view.record.waves_passed or measured):
+        return []
+    rows = []
+    for kpi in view.plan.kpis:
+        real = measured.get(kpi.name)
+        realised = Kpi(unit=kpi.delta.unit, **real) if isinstance(real, dict) else None
+        predicted = _negated(kpi.delta)
+        rows.append(
+            SavingView(
+                plan_id=view.plan.id,
+                title=view.plan.title,
+                month=f"{view.plan.not_before:%Y-%m}",
+                kpi=kpi.name,
+                predicted=predicted,
+                realised=realised,
+                verdict=_verdict(predicted, realised),
+            )
+        )
+    return rows
+
+
+def _negated(delta: Interval) -> Kpi:
+    """A saving is the difference with its sign turned, so that more is better."""
+    return Kpi(value=-delta.value, low=-delta.high, high=-delta.low, unit=delta.unit)
+
+
+def _verdict(predicted: Kpi, realised: Kpi | None) -> str:
+    if realised is None:
+        return "not measured yet"
+    if predicted.low <= realised.value <= predicted.high:
+        return "inside the predicted interval"
+    short = realised.value < predicted.low
+    return "less than predicted" if short else "more than predicted"
+
+
+def dossier_page(view: PlanView) -> str:
+    """A plan, its states and its approvals as one page without scripts."""
+    plan = view.plan
+    states = {step.action_id: step.state.value for step in view.steps}
+    actions = [
+        (w.index, s.action.point, s.action.expected, s.action.value, s.action.unit, states.get(s.action.id, ""))
+        for w in plan.waves
+        for s in w.steps
+    ]
+    effects = [
+        (kpi_label(k.name), k.baseline.value, k.delta.value, k.delta.low, k.delta.high, k.delta.unit) for k in plan.kpis
+    ]
+    parts = [
+        f"<h1>{escape(plan.title)}</h1><p>{escape(plan.question)}</p><p>Plan <code>{plan.id}</code> is "
+        f"{escape(view.record.state)}; risk class {plan.risk_class}: {escape('; '.join(plan.risk_reasons))}</p>",
+        _table("Expected effect", ("KPI", "without", "difference", "low", "high", "unit"), effects),
+        _table("Actions", ("wave", "point", "now", "planned", "unit", "state"), actions),
+        _table("Guards", ("name", "low", "high", "unit"), [(g.name, g.low, g.high, g.unit) for g in plan.guards]),
+        _table("Rollback", ("action", "how", "prior"), [(u.action_id, u.undo, u.prior) for u in plan.rollback]),
+        f"<p>Rehearsal: {escape(plan.rehearsal.summary)}</p>",
+        _table("Assumptions", ("assumption",), [(text,) for text in plan.evidence.assumptions]),
+        _table(
+            "Approvals",
+            ("who", "word", "when", "why"),
+            [(a.approver, a.decision, a.at, a.reason) for a in view.approvals],
+        ),
+    ]
+    style = "body{font:15px/1.5 system-ui;max-width:70rem;margin:2rem auto}td,th{padding:.3rem .6rem;text-align:left}"
+    head = f"<head><meta charset='utf-8'><title>Dossier</title><style>{style}</style></head>"
+    return f"<!doctype html><html lang='en'>{head}<body>{''.join(parts)}</body></html>"
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join("<tr>" + "".join(f"<td>{escape(_cell(c))}</td>" for c in row) + "</tr>" for row in rows)
+    return f"<h2>{escape(title)}</h2><table><tr>{head}</tr>{body}</table>"
+
+
+def _cell(value: object) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else "–" if value is None else str(value)
+
+
+class StoredAudit:
+    """The audit log of the plan store."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def rows(self) -> Sequence[AuditRow]:
+        """The whole log."""
+        return self._rooms.room().store.audit()
+
+    def verify(self) -> Sequence[Finding]:
+        """The full proof."""
+        room = self._rooms.room()
+        return room.folder.verify(room.store)
+
+
+class StoredIdentity:
+    """Accounts of the workspace."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def sign_in(self, user: str, password: str, source: str) -> Person:
+        """The person of a right password; failures are counted and lock the account."""
+        self._rooms.room().identity.authenticate(user, password)
+        person = self.person(user)
+        if person is None:
+            message = f"{user!r} and this password do not fit"
+            raise RefusedError(message)
+        return person
+
+    def person(self, user: str) -> Person | None:
+        """The person as of now."""
+        account = self._rooms.room().identity.user(user)
+        return None if account is None or account.disabled else self._person(account)
+
+    def _person(self, account: User) -> Person:
+        room = self._rooms.room()
+        roles = room.identity.roles_of(account, room.clock.now())
+        return Person(
+            user=account.name,
+            name=account.person,
+            roles=frozenset(Role(role) for role in roles),
+            session_version=_version(account),
+        )
+
+    def by_token(self, token: str) -> Person | None:
+        """The person of a token, with the roles that its scopes allow."""
+        try:
+            who = self._rooms.room().identity.authenticate_token(token)
+        except RefusedError:
+            return None
+        person = self.person(who.name)
+        if person is None:
+            return None
+        allowed = {role for scope, role in TOKEN_ROLES.items() if scope in (who.scopes or ())}
+        return replace(person, roles=person.roles & frozenset(allowed))
+
+    def people(self) -> Sequence[Person]:
+        """All people whose account is open."""
+        users = self._rooms.room().identity.users()
+        return [self._person(account) for account in users if not account.disabled]
+
+    def add(self, admin: str, user: str, name: str, password: str, roles: frozenset[Role]) -> Person:
+        """A new account."""
+        from connectors.governance import Role as Granted
+
+        identity = self._rooms.room().identity
+        by = self._rooms.signed_in(admin)
+        made = identity.add(user, password, [Granted(role.value) for role in sorted(roles)], person=name, by=by)
+        return self._person(made)
+
+    def change_roles(self, admin: str, user: str, roles: frozenset[Role]) -> Person:
+        """Other roles; they count after the cooling-off time."""
+        from connectors.governance import Role as Granted
+
+        identity = self._rooms.room().identity
+        by = self._rooms.signed_in(admin)
+        return self._person(identity.set_roles(user, [Granted(role.value) for role in sorted(roles)], by))
+
+    def change_password(self, user: str, old: str, new: str) -> None:
+        """Another password; sessions and tokens end."""
+        self._rooms.room().identity.change_password(user, old, new)
+
+
+def _version(account: User) -> int:
+    """A number that changes with password, roles and tokens' session, so that older browser sessions are dead."""
+    text = canonical([account.session, account.password_hash, dict(account.roles)])
+    return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")
+
+
+class StoredSettings:
+    """Connectors and policy files of a workspace."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def connectors(self) -> Sequence[ConnectorView]:
+        """What the site file configures."""
+        blocks = self._rooms.workspace.site_file.connectors
+        return [ConnectorView(name=name, kind=block.kind, capabilities=()) for name, block in blocks.items()]
+
+    def check(self, connector: str) -> ConnectorView:
+        """Reads every point of a connector once."""
+        room = self._rooms.world()
+        if connector not in room.connectors:
+            message = f"connector {connector!r} is not configured; see the site file"
+            raise BadInputError(message)
+        one = room.connectors[connector]
+        kind = self._rooms.workspace.site_file.connectors[connector].kind
+        can = tuple(sorted(capability.value for capability in one.capabilities))
+        try:
+            readings = one.read(tuple(getattr(one, "points", lambda: ())()))
+        except OutsideWorldError as error:
+            return ConnectorView(name=connector, kind=kind, capabilities=can, state="failed", detail=str(error))
+        bad = [reading.point for reading in readings if reading.value is None]
+        words = f"{len(readings) - len(bad)} of {len(readings)} points can be read"
+        return ConnectorView(name=connector, kind=kind, capabilities=can, state="failed" if bad else "ok", detail=words)
+
+    def policies(self) -> Sequence[PolicyText]:
+        """The policy files."""
+        files = sorted((self._rooms.workspace.folder / "policies").glob("*.cedar"))
+        texts = [(file.name, file.read_text(encoding="utf-8")) for file in files]
+        return [PolicyText(name=n, digest=hashlib.sha256(t.encode()).hexdigest(), text=t) for n, t in texts]

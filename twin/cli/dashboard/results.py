@@ -1,0 +1,269 @@
+"""Results and models of a workspace for the pages: read when a file changed, else from memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dashboard.views import (
+    BatchView,
+    ForecastView,
+    Kpi,
+    MeterQuality,
+    ModelView,
+    ParameterView,
+    ScenarioView,
+    ZoneQuality,
+)
+from twin.errors import BadInputError, RefusedError
+from twin.kpi import discomfort_by_zone
+from twin.units import kwh
+from twin.vocab import EndUse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from twin.cli.workspace import Workspace
+    from twin.model import Model
+    from twin.ports import Clock
+
+AGED_DAYS = 90
+"""A model whose data ended longer ago than this before the newest telemetry should be made anew."""
+
+
+class StoredResults:
+    """Batches below ``var/results``."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._folder = workspace.var("results", "x").parent
+        self._workspace = workspace
+        self._kept: dict[str, tuple[float, BatchView]] = {}
+
+    def batches(self) -> Sequence[BatchView]:
+        """All finished batches, newest first."""
+        files = sorted(self._folder.glob("*/summary.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+        return [batch for file in files if (batch := self._read(file)) is not None]
+
+    def batch(self, batch_id: str) -> BatchView | None:
+        """One batch; an id is a name of a folder here, never a path."""
+        known = {file.parent.name: file for file in self._folder.glob("*/summary.json")}
+        return self._read(known[batch_id]) if batch_id in known else None
+
+    def _read(self, file: Path) -> BatchView | None:
+        from scenarios.results import read_summary
+
+        stamp, name = file.stat().st_mtime, file.parent.name
+        if name not in self._kept or self._kept[name][0] != stamp:
+            try:
+                document = read_summary(file)
+            except BadInputError:
+                return None
+            self._kept[name] = (stamp, batch_view(name, document, datetime.fromtimestamp(stamp, tz=UTC)))
+        return self._kept[name][1]
+
+    def series(self, batch_id: str, scenario: str) -> pd.DataFrame | None:
+        """Series of a scenario's first run."""
+        batch = self.batch(batch_id)
+        names = [one.name for one in batch.scenarios] if batch else []
+        if scenario not in names:
+            return None
+        file = self._folder / batch_id / "series" / f"{names.index(scenario):04d}.parquet"
+        return _series(file, file.stat().st_mtime) if file.is_file() else None
+
+    def energy(self, batch_id: str, scenario: str) -> Mapping[EndUse, float]:
+        """Energy by end use. [kWh]"""
+        frame = self.series(batch_id, scenario)
+        if frame is None or len(frame) < 2:
+            return {}
+        step = (frame.index[1] - frame.index[0]).total_seconds()
+        columns = {use: f"power_{use.value}_w" for use in EndUse} | {EndUse.IT: "power_hosts_w"}
+        return {
+            use: float(kwh(frame[column].sum(), step)) for use, column in columns.items() if column in frame.columns
+        }
+
+    def discomfort(self, batch_id: str, scenario: str) -> pd.DataFrame | None:
+        """Discomfort by room and site date. [K·h]"""
+        frame, site = self.series(batch_id, scenario), self._workspace.site
+        rooms = [
+            zone.id
+            for zone in site.zones
+            if frame is not None and {f"people.{zone.id}", f"temperature_c.{zone.id}"} <= set(frame.columns)
+        ]
+        if frame is None or not rooms:
+            return None
+        import pandas as pd
+
+        temperature = frame[[f"temperature_c.{room}" for room in rooms]].to_numpy(dtype=float)
+        people = frame[[f"people.{room}" for room in rooms]].to_numpy(dtype=float)
+        values = discomfort_by_zone(temperature, people, site.comfort, site.step_s)
+        days = pd.DatetimeIndex(frame.index).tz_convert(site.time_zone).date
+        summed: pd.DataFrame = pd.DataFrame(values, columns=rooms).groupby(days).sum()
+        return summed
+
+    def migrations(self, batch_id: str, scenario: str) -> pd.DataFrame | None:
+        """Not kept by the runner."""
+        return None
+
+
+@lru_cache(maxsize=12)
+def _series(file: Path, stamp: float) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(file).set_index("timestamp")
+
+
+def batch_view(name: str, document: Mapping[str, Any], made_at: datetime) -> BatchView:
+    """A summary document as the pages show it."""
+    model = document.get("model") or {}
+    return BatchView(
+        id=name,
+        made_at=made_at,
+        model_id=str(model.get("model_id", "")),
+        model_accepted=bool(model.get("accepted", False)),
+        scenarios=tuple(_scenario(entry) for entry in document["scenarios"]),
+    )
+
+
+def _scenario(entry: Mapping[str, Any]) -> ScenarioView:
+    delta = entry.get("delta_vs_baseline") or {}
+    policy = entry.get("policy")
+    period = entry.get("period") or {}
+    return ScenarioView(
+        name=str(entry["name"]),
+        description=str(entry.get("description", "")),
+        policy=policy if isinstance(policy, Mapping) else {},
+        kpis={key: _kpi(value) for key, value in entry["kpis"].items()},
+        baseline=entry.get("baseline"),
+        delta={key: _kpi(value) for key, value in delta.items()},
+        delta_percent={key: _kpi(value["percent"], "%") for key, value in delta.items() if "percent" in value},
+        period=(period.get("from"), period.get("to")),
+        drivers=str(entry.get("drivers", "")),
+        findings=tuple(str(one) for one in entry.get("findings", ())),
+    )
+
+
+def _kpi(value: Mapping[str, Any], unit: str = "") -> Kpi:
+    return Kpi(value=value["value"], low=value["low"], high=value["high"], unit=unit or str(value.get("unit", "")))
+
+
+class StoredModels:
+    """Models and forecasts of a workspace."""
+
+    def __init__(self, workspace: Workspace, clock: Clock) -> None:
+        self._workspace = workspace
+        self._clock = clock
+        self._kept: tuple[float, ModelView] | None = None
+
+    def latest(self) -> ModelView | None:
+        """The model in use."""
+        store = self._workspace.models
+        current = store.folder / "current"
+        if not current.is_file():
+            return None
+        stamp = current.stat().st_mtime
+        if self._kept is None or self._kept[0] != stamp:
+            try:
+                model = store.current()
+            except RefusedError:
+                return None
+            view = model_view(model, datetime.fromtimestamp(stamp, tz=UTC), self._before(model), self._newest())
+            self._kept = (stamp, view)
+        return self._kept[1]
+
+    def _newest(self) -> datetime | None:
+        period = self._workspace.telemetry.period()
+        return period[1] if period else None
+
+    def _before(self, model: Model) -> Model | None:
+        """The model made before this one."""
+        store = self._workspace.models
+        files = sorted(store.folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
+        older = [file.stem for file in files if file.stem != model.model_id]
+        try:
+            return store.load(older[-1]) if older else None
+        except RefusedError:
+            return None
+
+    def forecast_series(self) -> Sequence[str]:
+        """Series of the newest forecasts."""
+        return list(self._forecasts())
+
+    def forecast(self, series: str) -> ForecastView | None:
+        """The newest forecast of a series."""
+        return self._forecasts().get(series)
+
+    def _forecasts(self) -> Mapping[str, ForecastView]:
+        file = self._workspace.var("forecasts", "latest.json")
+        return _forecasts(file, file.stat().st_mtime) if file.is_file() else {}
+
+
+@lru_cache(maxsize=2)
+def _forecasts(file: Path, stamp: float) -> Mapping[str, ForecastView]:
+    document = json.loads(file.read_text(encoding="utf-8"))
+    made = datetime.fromtimestamp(stamp, tz=UTC)
+    return {one["series"]: _forecast_view(one, made) for one in document["forecasts"]}
+
+
+def _forecast_view(one: Mapping[str, Any], made_at: datetime) -> ForecastView:
+    return ForecastView(
+        series=one["series"],
+        unit=one["unit"],
+        model=one["model"],
+        made_at=made_at,
+        history_at=tuple(datetime.fromisoformat(at) for at in one["history_at"]),
+        history=tuple(float("nan") if value is None else value for value in one["history"]),
+        at=tuple(datetime.fromisoformat(at) for at in one["at"]),
+        median=tuple(one["median"]),
+        low=tuple(one["low"]),
+        high=tuple(one["high"]),
+        errors=one["errors"],
+        drift=one.get("drift", ""),
+    )
+
+
+def model_view(model: Model, made_at: datetime, before: Model | None, newest: datetime | None) -> ModelView:
+    """A model as the pages show it."""
+    old = {report.name: report.value for report in before.reports} if before is not None else {}
+    zones = {
+        name.removeprefix("zone_rmse_k/"): value
+        for name, value in model.metrics.items()
+        if name.startswith("zone_rmse_k/")
+    }
+    return ModelView(
+        model_id=model.model_id,
+        made_at=made_at,
+        accepted=model.accepted,
+        reasons=(*model.reasons, *model.findings),
+        zones=tuple(ZoneQuality(zone=zone, rmse_k=value) for zone, value in zones.items()),
+        meters=tuple(
+            MeterQuality(
+                meter=fit.meter.replace("_", " "),
+                hourly_cvrmse_pct=100 * fit.hourly_cvrmse,
+                hourly_nmbe_pct=100 * fit.nmbe,
+                monthly_cvrmse_pct=100 * fit.monthly_cvrmse,
+            )
+            for fit in model.meters
+        ),
+        parameters=tuple(
+            ParameterView(name=r.name, value=r.value, low=r.low, high=r.high, unit=r.unit, before=old.get(r.name))
+            for r in model.reports
+        ),
+        data_digest=model.data_digest,
+        code_version=model.code_version,
+        advice=_advice(model, newest),
+    )
+
+
+def _advice(model: Model, newest: datetime | None) -> str:
+    if newest is None:
+        return ""
+    days = (newest - model.end).days
+    if days > AGED_DAYS:
+        return f"Telemetry has grown by {days} days since this model's data ended; calibrate again."
+    return (
+        f"Calibrate again when telemetry has grown by {AGED_DAYS} days (now {max(days, 0)}), or when drift is reported."
+    )

@@ -1,0 +1,44 @@
+"""Puts the services of the dashboard together over the stores of a workspace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twin.cli.dashboard.plans import StoredAudit, StoredIdentity, StoredPlans, StoredSettings
+from twin.cli.dashboard.results import StoredModels, StoredResults
+from twin.cli.dashboard.rooms import Rooms
+from twin.cli.dashboard.telemetry import StoredTelemetry
+
+if TYPE_CHECKING:
+    from connectors.job_table import JobTable
+    from dashboard.services import Services
+
+
+def job_table(rooms: Rooms) -> JobTable:
+    """The job table of a workspace."""
+    from connectors.change_control import SystemClock
+    from connectors.job_table import JobTable
+
+    return JobTable(rooms.workspace.var("jobs", "jobs.sqlite"), SystemClock())
+
+
+def services_of(rooms: Rooms) -> Services:
+    """The services of a workspace."""
+    from connectors.change_control import SystemClock
+    from connectors.ingest import Telemetry
+    from dashboard.services import Services
+
+    clock = SystemClock()
+    telemetry = Telemetry(rooms.workspace.var("telemetry", ".keep").parent)
+    return Services(
+        site=rooms.site,
+        clock=clock,
+        telemetry=StoredTelemetry(rooms.site, telemetry, clock),
+        models=StoredModels(rooms.workspace, clock),
+        results=StoredResults(rooms.workspace),
+        plans=StoredPlans(rooms),
+        jobs=job_table(rooms),
+        audit=StoredAudit(rooms),
+        identity=StoredIdentity(rooms),
+        settings=StoredSettings(rooms),
+    )

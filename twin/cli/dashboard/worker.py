@@ -1,0 +1,186 @@
+"""The worker process: takes jobs from the table, does them as the command line would, and reports how far it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twin.cli.dashboard.rooms import Rooms
+from twin.cli.dashboard.services import job_table
+from twin.cli.output import note
+from twin.errors import BadInputError, StoppedError, UnderstudyError
+from twin.jobs import Job, JobState
+
+if TYPE_CHECKING:
+    from connectors.job_table import JobTable
+
+IDLE_S = 1.0
+BEAT_S = 5.0
+RESTART_S = 2.0
+
+
+class WorkerProcess:
+    """A worker as a child of the server, started again when it dies."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stopping = threading.Event()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._watch = threading.Thread(target=self._run, name="worker-watch", daemon=True)
+
+    def start(self) -> None:
+        """Starts it."""
+        self._watch.start()
+
+    def _run(self) -> None:
+        command = [sys.executable, "-m", "twin", "worker", "--workspace", str(self._folder)]
+        while not self._stopping.is_set():
+            self._child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            self._child.wait()
+            self._stopping.wait(RESTART_S)
+
+    def stop(self) -> None:
+        """Ends it; the job in its hands is taken up again at the next start."""
+        self._stopping.set()
+        if self._child is not None and self._child.poll() is None:
+            self._child.terminate()
+            self._child.wait(timeout=10)
+
+
+class Report:
+    """Progress of one job; its call ends the work when somebody cancelled it."""
+
+    def __init__(self, table: JobTable, job: Job, worker: str) -> None:
+        self._table, self._job, self._worker = table, job, worker
+        self._last: tuple[float, float, str] = (0.0, 1.0, "")
+        self._go_on = True
+        self._over = threading.Event()
+        self._said = 0.0
+        self._pulse = threading.Thread(target=self._beat, daemon=True)
+        self._pulse.start()
+
+    def __call__(self, done: float, total: float, what: str) -> None:
+        """Notes progress, at most twice a second.
+
+        Raises:
+            StoppedError: the job was cancelled, or another worker holds it now.
+        """
+        self._last = (done, total, what)
+        if time.monotonic() - self._said >= 0.5:
+            self._said = time.monotonic()
+            self._go_on = self._table.beat(self._job.id, self._worker, *self._last)
+        if not self._go_on:
+            raise StoppedError("the job was cancelled")
+
+    def _beat(self) -> None:
+        while not self._over.wait(BEAT_S):
+            self._go_on = self._table.beat(self._job.id, self._worker, *self._last) and self._go_on
+
+    def close(self) -> None:
+        """Ends the pulse."""
+        self._over.set()
+        self._pulse.join()
+
+
+Result = Mapping[str, object]
+Doing = Callable[[Rooms, Job, Report], Result]
+
+
+def work_on(folder: Path, *, once: bool = False) -> None:
+    """Takes jobs until the process is told to end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    rooms = Rooms(folder)
+    table = job_table(rooms)
+    name = f"{os.uname().nodename}:{os.getpid()}"
+    parent = os.getppid()
+    while once or os.getppid() == parent:
+        job = table.take(name)
+        if job is not None:
+            do(rooms, table, job, name)
+        elif once:
+            return
+        else:
+            time.sleep(IDLE_S)
+
+
+def do(rooms: Rooms, table: JobTable, job: Job, worker: str) -> None:
+    """Does one job and notes how it ended."""
+    report = Report(table, job, worker)
+    try:
+        if job.kind not in DOINGS:
+            message = f"{job.kind!r} is no kind of job; known: {', '.join(DOINGS)}"
+            raise BadInputError(message)
+        result = DOINGS[job.kind](rooms, job, report)
+    except StoppedError:
+        report.close()
+        table.finish(job.id, worker, JobState.CANCELLED, {}, "cancelled")
+    except UnderstudyError as error:
+        report.close()
+        table.finish(job.id, worker, JobState.FAILED, {}, str(error))
+    else:
+        report.close()
+        table.finish(job.id, worker, JobState.DONE, result, str(result.get("message", "")))
+    note(f"job {job.id} ({job.kind}) ended")
+
+
+def _run(rooms: Rooms, job: Job, report: Report) -> Result:
+    """Runs scenarios; parts that an earlier attempt left are kept."""
+    from scenarios.spec import read_scenario
+    from twin.cli.runs import run_files
+
+    folder = rooms.workspace.var("jobs", job.id, "x").parent
+    scenarios: Any = job.request.get("scenarios")
+    if not isinstance(scenarios, list) or not scenarios:
+        raise BadInputError("the job names no scenarios")
+    files = []
+    for number, tree in enumerate(scenarios):
+        place = folder / f"{number:04d}.yaml"
+        place.write_text(json.dumps(tree), encoding="utf-8")  # JSON is YAML
+        files.append(read_scenario(place))
+    done = run_files(files, rooms.workspace, workers=1, resume=job.attempts > 1, tell=report)
+    return {"batch": done.run_id, "message": f"{len(files)} scenarios done"}
+
+
+def _push(rooms: Rooms, job: Job, report: Report) -> Result:
+    """Pushes an approved plan, or goes on with a paused one; cancelling the job does not stop it: stop does."""
+    room = rooms.world()
+    plan_id = room.store.resolve(str(job.request.get("plan", "")))
+    act = room.control.resume if job.request.get("resume") else room.control.push
+    record = act(plan_id, job.user)
+    return {"plan": plan_id, "message": f"plan {plan_id[:12]} is {record.state}: {record.reason}"}
+
+
+def _command(*words: str) -> Doing:
+    """A job that is a command of its own, run as a child so that cancelling can end it."""
+
+    def run(rooms: Rooms, job: Job, report: Report) -> Result:
+        command = [sys.executable, "-m", "twin", *words, "--workspace", str(rooms.workspace.folder), "--json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+            told: list[str] = []
+            reader = threading.Thread(target=lambda: told.extend(child.communicate()), daemon=True)
+            reader.start()
+            try:
+                while reader.is_alive():
+                    report(0.0, 1.0, " ".join(words))
+                    reader.join(0.5)
+            except StoppedError:
+                child.terminate()
+                reader.join(10)
+                raise
+        if child.returncode not in (0, 3):
+            raise BadInputError(told[1].strip()[-400:] or f"'{' '.join(words)}' ended with {child.returncode}")
+        return {"message": told[1].strip()[-300:] if child.returncode else f"{' '.join(words)} done"}
+
+    return run
+
+
+DOINGS: Mapping[str, Doing] = {"run": _run, "push": _push, "calibrate": _command("calibrate")}
+"""Kind of job → what is done."""

@@ -128,9 +128,8 @@ def _ratio_change(series: Series) -> Finding | None:
 
 def _stays(values: Array, row: int, factor: float) -> bool:
     """Whether the series after a row fits the part before it once it is converted, and only then."""
-    before, after = values[:row], values[row:] * factor
-    usual, seen = np.quantile(before, [0.5, 0.95]), np.quantile(after, [0.5, 0.95])
-    if usual[1] <= 0 or seen[1] <= 0:
+    before, after = (np.quantile(part, [0.25, 0.5, 0.95]) for part in (values[:row], values[row:]))
+    if min(before.min(), after.min()) <= 0:  # it rests often: a season looks the same as a change of unit
         return False
-    raw = float(np.quantile(values[row:], 0.95) / usual[1])
-    return bool(abs(np.log(seen[1] / usual[1])) < np.log(4.0) and abs(np.log(raw)) > np.log(20.0))
+    raw, converted = np.abs(np.log(after / before)), np.abs(np.log(after * factor / before))
+    return bool((converted < np.log(4.0)).all() and (raw > np.log(20.0)).all())

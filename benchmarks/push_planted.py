@@ -150,9 +150,9 @@ def _audit_in_a_second_transaction() -> Patches:
     def transaction(
         self: Ledger, actor: str, event: str, subject: str, payload: Mapping[str, object], **_: Any
     ) -> Iterator[Transaction]:
-        with self._begin(may_use_reserve=False) as t:
+        with self._begin() as t:
             yield t
-        with self._begin(may_use_reserve=False):
+        with self._begin():
             self._append(actor, event, subject, {**payload, "rows": t.written})
 
     return ((Ledger, "transaction", transaction),)

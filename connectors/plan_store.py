@@ -7,11 +7,11 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from connectors.audit.checkpoints import (
     CheckpointFile,
@@ -30,6 +30,7 @@ from twin.plan_records import Approval, AuditRow, Change, Finding, PlanRecord, P
 from twin.ports import Clock
 from twin.verification import Verification
 
+T = TypeVar("T")
 _OPEN_FOR_PUSH = frozenset({PlanState.PROPOSED, PlanState.APPROVED})
 _BACKWARDS = frozenset({PlanState.ROLLING_BACK, PlanState.ROLLED_BACK, PlanState.STUCK, PlanState.PAUSED})
 
@@ -106,6 +107,7 @@ class PlanStore:
         self._clock = clock
         self._checkpoints = checkpoints
         self._token = token
+        self._urgent = False
         self._proved: dict[str, tuple[str, Plan]] = {}
 
     def add(self, plan: Plan) -> PlanRecord:
@@ -230,18 +232,31 @@ class PlanStore:
     def commit(self, change: Change) -> PlanRecord:
         """Makes one change with its audit row; see ``PlanJournal``."""
         backwards = change.state in _BACKWARDS or change.event.startswith(("revert", "release"))
-        try:
-            return self._commit(change, may_use_reserve=backwards)
-        except OutsideWorldError as error:
-            if not backwards or not self.ledger.free_reserve():
-                raise
-            cause = error
-        try:
-            return self._commit(change, may_use_reserve=False)
-        except OutsideWorldError as error:
-            raise error from cause
+        record = self._fitting(lambda: self._commit(change), urgent=backwards)
+        if change.state is not None:
+            with suppress(*((OutsideWorldError,) if backwards else ())):
+                self._checkpoint()
+        return record
 
-    def _commit(self, change: Change, *, may_use_reserve: bool) -> PlanRecord:
+    @contextmanager
+    def urgent(self) -> Iterator[None]:
+        """On the way back, the reserve may be used when the disk is full."""
+        before, self._urgent = self._urgent, True
+        try:
+            yield
+        finally:
+            self._urgent = before
+
+    def _fitting(self, act: Callable[[], T], *, urgent: bool = False) -> T:
+        """Does it; on a full disk once more after the reserve was freed, if it is on the way back."""
+        try:
+            return act()
+        except OutsideWorldError:
+            if not (urgent or self._urgent) or not self.ledger.free_reserve():
+                raise
+        return act()
+
+    def _commit(self, change: Change) -> PlanRecord:
         payload: dict[str, object] = {
             "state": change.state,
             "reason": change.reason,
@@ -249,8 +264,7 @@ class PlanStore:
             "epoch": change.epoch,
             "evidence": change.evidence,
         }
-        reserve = may_use_reserve
-        with self.ledger.transaction(change.actor, change.event, change.plan_id, payload, may_use_reserve=reserve) as t:
+        with self.ledger.transaction(change.actor, change.event, change.plan_id, payload) as t:
             self.require_epoch(t, change.epoch)
             body = t.get("plan", change.plan_id)
             if body is None:
@@ -266,8 +280,6 @@ class PlanStore:
                 before = t.get("touch", target)
                 known = None if before is None else thing_from(Touch, before)
                 t.put("touch", target, next_touch(known, change.plan_id, self._clock.now()))
-        if change.state is not None:
-            self._checkpoint()
         return record
 
     @staticmethod
@@ -321,8 +333,11 @@ class PlanStore:
         Raises:
             RefusedError: the plan is final.
         """
+        return self._fitting(lambda: self._request_stop(plan_id, actor, reason, hold=hold), urgent=True)
+
+    def _request_stop(self, plan_id: str, actor: str, reason: str, *, hold: bool) -> StopRecord:
         event = "pause asked" if hold else "stop asked"
-        with self.ledger.transaction(actor, event, plan_id, {"reason": reason}, may_use_reserve=True) as t:
+        with self.ledger.transaction(actor, event, plan_id, {"reason": reason}) as t:
             state = thing_from(PlanRecord, t.get("plan", plan_id)).state
             if state not in NEXT:
                 message = f"plan {plan_id[:12]} is {state}, which is final; there is nothing to stop"
@@ -356,7 +371,7 @@ class PlanStore:
 
     def note(self, actor: str, event: str, subject: str, evidence: Mapping[str, object]) -> None:
         """An audit row of its own: a refusal, an alarm, a finding."""
-        with self.ledger.transaction(actor, event, subject, {"evidence": evidence}, may_use_reserve=True):
+        with self.ledger.transaction(actor, event, subject, {"evidence": evidence}):
             pass
 
     def audit(self, since: int = 0) -> Sequence[AuditRow]:
@@ -375,6 +390,9 @@ class PlanStore:
 
     def take_lease(self, holder: str) -> int:
         """Raises the epoch in the holder's name; whoever held it before is fenced from now on."""
+        return self._fitting(lambda: self._take_lease(holder))
+
+    def _take_lease(self, holder: str) -> int:
         now = self._clock.now().isoformat()
         with self.ledger.transaction(holder, "lease taken", self.site, {"holder": holder}) as t:
             row = t.execute("SELECT epoch FROM lease WHERE site = ?", (self.site,)).fetchone()
@@ -388,6 +406,9 @@ class PlanStore:
         Raises:
             FencedError: another process took over.
         """
+        self._fitting(lambda: self._beat(epoch, clean=clean))
+
+    def _beat(self, epoch: int, *, clean: bool) -> None:
         with self.ledger.unaudited() as t:
             self.require_epoch(t, epoch)
             t.execute("UPDATE lease SET beat = beat + 1, clean = ? WHERE site = ?", (int(clean), self.site))

@@ -91,6 +91,7 @@ class CheckpointFile:
         signed = Checkpoint(instance=self._instance, seq=seq, digest=digest, at=at, signature=signature)
         try:
             with self._path.open("ab") as file:
+                _drop_torn_line(self._path, file.fileno())
                 file.write(canonical(signed) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -98,6 +99,13 @@ class CheckpointFile:
             message = f"{self._path}: a checkpoint could not be written: {error}"
             raise OutsideWorldError(message) from error
         return signed
+
+
+def _drop_torn_line(path: Path, descriptor: int) -> None:
+    """Cuts what a crash left of a line that was never whole."""
+    data = path.read_bytes()
+    if data and not data.endswith(b"\n"):
+        os.ftruncate(descriptor, data.rfind(b"\n") + 1)
 
 
 def read_checkpoints(path: Path) -> list[Mapping[str, object]]:

@@ -36,6 +36,8 @@ CREATE TABLE IF NOT EXISTS lease(
   clean INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_TROUBLE = (sqlite3.Error, UnicodeDecodeError)
+"""What a rotten file makes SQLite or its texts raise."""
 _COLUMNS = "seq, at, actor, event, subject, payload, previous, digest"
 
 
@@ -114,35 +116,33 @@ class Ledger:
                 return
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
-        except sqlite3.Error as error:
+        except _TROUBLE as error:
             message = f"{self._path}: cannot be read: {error}; restore it from a copy, it is never repaired in place"
             raise OutsideWorldError(message) from error
         finally:
-            with suppress(sqlite3.Error):
+            with suppress(*_TROUBLE):
                 self._db.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
-    def transaction(
-        self, actor: str, event: str, subject: str, payload: Mapping[str, object], *, may_use_reserve: bool = False
-    ) -> Iterator[Transaction]:
+    def transaction(self, actor: str, event: str, subject: str, payload: Mapping[str, object]) -> Iterator[Transaction]:
         """One transaction that ends with its audit row, or leaves no trace.
 
         Raises:
             OutsideWorldError: lock not free within five seconds, disk full, or the disk failed; after a failed commit
                 the outcome is unknown and this ledger refuses further use: open it anew and look.
         """
-        with self._begin(may_use_reserve=may_use_reserve) as transaction:
+        with self._begin() as transaction:
             yield transaction
             self._append(actor, event, subject, {**payload, "rows": transaction.written})
 
     @contextmanager
     def unaudited(self) -> Iterator[Transaction]:
         """One transaction without an audit row, for the beat of the lease."""
-        with self._begin(may_use_reserve=False) as transaction:
+        with self._begin() as transaction:
             yield transaction
 
     @contextmanager
-    def _begin(self, *, may_use_reserve: bool) -> Iterator[Transaction]:
+    def _begin(self) -> Iterator[Transaction]:
         if self._broken:
             message = f"{self._path}: {self._broken}; open the journal anew and look at the world before acting"
             raise OutsideWorldError(message)
@@ -151,18 +151,16 @@ class Ledger:
             yield Transaction(self._db)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            self._abort(error, may_use_reserve=may_use_reserve)
+            self._abort(error)
         except BaseException:
             self._roll_back()
             raise
 
-    def _abort(self, error: sqlite3.Error, *, may_use_reserve: bool) -> None:
+    def _abort(self, error: sqlite3.Error) -> None:
         name = getattr(error, "sqlite_errorname", "")
         self._roll_back()
         if name.startswith("SQLITE_IOERR"):
             self._broken = f"a disk error left the last commit unknown ({name})"
-        if name == "SQLITE_FULL" and may_use_reserve:
-            self.free_reserve()
         holder = ", the lock is held by another process for more than five seconds" if "BUSY" in name else ""
         message = f"{self._path}: the journal could not be written: {error}{holder}"
         raise OutsideWorldError(message) from error
@@ -184,7 +182,10 @@ class Ledger:
     def keep_reserve(self) -> None:
         """Sets disk space aside, so that a rollback and its audit rows still fit on a full disk."""
         if self._path is not None and not (reserve := self._path.with_name("reserve.bin")).exists():
-            reserve.write_bytes(b"\0" * RESERVE_BYTES)
+            try:
+                reserve.write_bytes(b"\0" * RESERVE_BYTES)
+            except OSError:
+                reserve.unlink(missing_ok=True)
 
     def free_reserve(self) -> bool:
         """Gives the reserve back to the disk; whether there was one."""
@@ -217,7 +218,7 @@ class Ledger:
     def _reading(self, read: Any) -> Any:
         try:
             return read()
-        except (sqlite3.Error, json.JSONDecodeError) as error:
+        except (*_TROUBLE, json.JSONDecodeError) as error:
             message = f"{self._path}: the journal cannot be read: {error}; 'understudy audit verify' names the row"
             raise OutsideWorldError(message) from error
 

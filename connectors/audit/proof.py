@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from connectors.audit.ledger import GENESIS, row_digest, text_digest
+from twin.errors import BadInputError
 from twin.plan_records import Finding
 
 _QUERY = (
@@ -34,7 +35,7 @@ def _chain(connection: sqlite3.Connection) -> Iterator[tuple[int, dict[str, str]
         fields = [_text(value) for value in row[1:7]]
         try:
             recomputed = row_digest(seq, *fields)
-        except (ValueError, UnicodeError):
+        except (BadInputError, ValueError):
             recomputed = ""
         if recomputed != digest:
             findings.append(Finding(row=name, sentence="its content does not match its digest"))
@@ -64,7 +65,7 @@ def prove(connection: sqlite3.Connection) -> list[Finding]:
             findings += found
             last |= rows
         findings += _records(connection, last)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         findings.append(Finding(row="file", sentence=f"SQLite cannot read it: {error}"))
     finally:
         connection.text_factory = factory

@@ -192,14 +192,15 @@ class ChangeControl:
             raise RefusedError(message)
         if record.state is _S.CONFIRMED:
             return self._release_confirmed(plan_id, actor, reason)
-        self._store.request_stop(plan_id, actor, reason, hold=False)
-        session = self._session_if_free(plan_id, actor)
-        if session is None:
-            return self._store.record(plan_id)
-        try:
-            return self._roll_back(session, f"{actor}: {reason}")
-        finally:
-            session.lease.release()
+        with self._store.urgent():
+            self._store.request_stop(plan_id, actor, reason, hold=False)
+            session = self._session_if_free(plan_id, actor)
+            if session is None:
+                return self._store.record(plan_id)
+            try:
+                return self._roll_back(session, f"{actor}: {reason}")
+            finally:
+                session.lease.release()
 
     def _roll_back(self, session: Session, reason: str) -> PlanRecord:
         if session.record().state is not _S.ROLLING_BACK:
@@ -209,7 +210,7 @@ class ChangeControl:
 
     def _release_confirmed(self, plan_id: str, actor: str, reason: str) -> PlanRecord:
         """A confirmed plan is final; what it still holds is released without changing its state."""
-        with self._leased() as lease:
+        with self._store.urgent(), self._leased() as lease:
             session = self._session(lease, plan_id, actor)
             left = Rollback(session).release_only(reason)
         if left:
@@ -294,7 +295,27 @@ class ChangeControl:
         now = self._clock.now()
         due = [r for r in self._store.records() if r.deadline is not None and r.deadline <= now]
         done = [after for r in due if (after := self._enforce(r, now)) is not None]
-        return done + self._release_expired(now)
+        return done + self._release_expired(now) + self._sweep(now)
+
+    def _sweep(self, now: datetime) -> list[PlanRecord]:
+        """Looks at what was rolled back in the last days: a process that slept through it may have written since."""
+        held = {
+            (step.action.connector, step.action.point)
+            for record in self._store.records()
+            if record.state in _HOLDING
+            for step in self._store.plan(record.plan_id).steps()
+        }
+        done = []
+        for record in self._store.records():
+            if record.state is not _S.ROLLED_BACK or (now - record.since).total_seconds() > self._settings.sweep_s:
+                continue
+            looker = Rollback(self._session(self._lease(), record.plan_id, self._holder))
+            strays = [stray for stray in looker.strays() if looker.target(stray) not in held]
+            if strays:
+                with self._leased() as lease:
+                    Rollback(self._session(lease, record.plan_id, self._holder)).release_strays(strays)
+                done.append(self._store.record(record.plan_id))
+        return done
 
     def _enforce(self, record: PlanRecord, now: datetime) -> PlanRecord | None:
         if record.state in {_S.PROPOSED, _S.APPROVED}:

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from connectors.change_control.session import Session
 from twin.errors import OutsideWorldError, RefusedError
-from twin.guardrails import is_undone
+from twin.guardrails import is_undone, same
 from twin.plan import Action, PlanState, Quality, Reading, StepState
 from twin.plan_records import PlanRecord, StepRecord
 
@@ -46,6 +46,28 @@ class Rollback:
         left = [self._actions[step.action_id].point for step in self._s.steps().values() if step.touched]
         self._s.commit("released", evidence={"reason": reason, "left": left})
         return left
+
+    def strays(self) -> list[StepRecord]:
+        """Steps whose slot holds our value although the plan was undone: a write of a process that woke up late."""
+        found = []
+        for record in self._s.steps().values():
+            action = self._actions[record.action_id]
+            if record.prior_known and self._s.is_slotted(action):
+                own = self._s.look(action).own_value
+                if own is not None and same(own, action.value, action.tolerance):
+                    found.append(record)
+        return found
+
+    def target(self, record: StepRecord) -> tuple[str, str]:
+        """Connector and point of a step."""
+        action = self._actions[record.action_id]
+        return action.connector, action.point
+
+    def release_strays(self, strays: list[StepRecord]) -> None:
+        """Gives such slots back."""
+        for record in strays:
+            self._undo(record)
+        self._s.commit("stray writes released", evidence={"steps": [record.action_id for record in strays]})
 
     def _finish(self) -> PlanRecord:
         left = [step for step in self._s.steps().values() if step.touched]

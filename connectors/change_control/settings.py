@@ -29,3 +29,5 @@ class PushSettings:
     """Failures in a row after which a device is left alone for the rest of the run."""
     read_max_age_s: float = 3600.0
     """Older readings count as unreadable."""
+    sweep_s: float = 7 * 86_400.0
+    """How long after a rollback its targets are still looked at for writes that came late."""

@@ -1,0 +1,198 @@
+"""Disk full, failed syncs, locks, rot, swapped files, newer versions: nothing is written that is not journaled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from change_world import START, World, make_plan, rooms
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+from push_kill import faults_after, in_child, prepare, push
+
+import connectors.audit.ledger as ledger_module
+from connectors.audit.ledger import Ledger
+from connectors.change_control import ManualClock
+from connectors.plan_store import StoreFolder
+from twin.errors import OutsideWorldError, RefusedError
+from twin.plan import PlanState
+from twin.streams import stream
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("mounting a file system is not allowed here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill(place: Path) -> None:
+    """Writes until nothing fits."""
+    with (place / "ballast").open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 4096)
+        except OSError:
+            return
+
+
+def test_on_a_full_disk_no_write_leaves(tiny_disk: Path) -> None:
+    world = World(tiny_disk)
+    plan_id = world.approved(make_plan(rooms(2)))
+    fill(tiny_disk)
+    with pytest.raises(OutsideWorldError, match="could not be written"):
+        world.push(plan_id)
+    assert world.writes() == []
+
+
+def test_on_a_full_disk_the_way_back_uses_the_reserve(tiny_disk: Path) -> None:
+    world = World(tiny_disk)
+    plan_id = world.approved(make_plan(rooms(2)))
+    world.push(plan_id)
+    fill(tiny_disk)
+    try:
+        world.control.rollback(plan_id, "olga")
+    except OutsideWorldError:
+        world.new_control("p2").recover()
+    assert world.own() == {}
+    assert not (world.store_folder.folder / "reserve.bin").exists()
+    assert world.store.record(plan_id).state is PlanState.ROLLED_BACK
+
+
+needs_strace = pytest.mark.skipif(
+    shutil.which("strace") is None and not os.environ.get("CI"), reason="strace is not installed"
+)
+
+
+@needs_strace
+@pytest.mark.parametrize("nth", [3, 8, 14, 20])
+def test_a_failed_sync_stops_the_process_and_a_restart_finds_the_truth(tmp_path: Path, nth: int) -> None:
+    plan_id = prepare(tmp_path, pushed=False)
+    inject = ["-e", "trace=fdatasync", "-e", f"inject=fdatasync:error=EIO:when={nth}"]
+    status = in_child(lambda: _push_or_leave(tmp_path, plan_id), inject)
+    assert os.waitstatus_to_exitcode(status) == 4
+    assert in_child(lambda: push(tmp_path, plan_id)) == 0
+    assert faults_after(tmp_path, PlanState.PUSHED) == []
+
+
+def _push_or_leave(folder: Path, plan_id: str) -> None:
+    try:
+        push(folder, plan_id)
+    except OutsideWorldError:
+        os._exit(4)
+
+
+def test_a_ledger_whose_commit_failed_is_not_used_again(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "x.sqlite", ManualClock(START))
+    ledger._broken = "a disk error left the last commit unknown (SQLITE_IOERR_FSYNC)"
+    with pytest.raises(OutsideWorldError, match="open the journal anew"), ledger.transaction("a", "b", "c", {}):
+        pass
+
+
+def test_a_lock_that_somebody_holds_is_named_after_a_bounded_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "LOCK_WAIT_S", 0.2)
+    world = World(tmp_path)
+    plan_id = world.approved(make_plan(rooms(1)))
+    other = sqlite3.connect(world.store_folder.database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(OutsideWorldError, match="held by another process"):
+        world.push(plan_id)
+    assert world.store.record(plan_id).state is PlanState.APPROVED
+    other.execute("ROLLBACK")
+    other.close()
+    assert world.push(plan_id).state is PlanState.PUSHED
+
+
+def test_rotten_bytes_are_found_or_harmless(tmp_path: Path) -> None:
+    """16 random bytes anywhere in the file: either the proof names something, or every row reads as before."""
+    world = World(tmp_path / "a")
+    plan_id = world.approved(make_plan(rooms(3)))
+    world.push(plan_id)
+    world.store.ledger._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    truth = [row.digest for row in world.store.audit()]
+    world.store.ledger.close()
+    whole = world.store_folder.database.read_bytes()
+    missed = 0
+    for seed in range(40):
+        random = stream(seed, "rot")
+        at = int(random.integers(0, len(whole) - 16))
+        rotten = bytearray(whole)
+        rotten[at : at + 16] = random.bytes(16)
+        world.store_folder.database.write_bytes(bytes(rotten))
+        missed += _is_missed(world.store_folder, truth)
+    assert missed == 0
+
+
+def _is_missed(folder: StoreFolder, truth: list[str]) -> bool:
+    for leftover in folder.folder.glob("plans.sqlite-*"):
+        leftover.unlink()
+    try:
+        store = folder.open("office", ManualClock(START))
+        if folder.verify(store):
+            return False
+        return [row.digest for row in store.audit()] != truth
+    except (OutsideWorldError, RefusedError):
+        return False
+
+
+def test_an_emptied_database_is_refused(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.store.ledger.close()
+    for part in world.store_folder.folder.glob("plans.sqlite*"):
+        part.unlink()
+    world.store_folder.database.write_bytes(b"")
+    with pytest.raises(RefusedError, match="emptied or swapped"):
+        world.open_store()
+
+
+def test_last_weeks_copy_is_found_by_the_checkpoints_and_nothing_is_pushed(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    plan_id = world.approved(make_plan(rooms(1)))
+    world.store.ledger._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    copy = world.store_folder.database.read_bytes()
+    world.push(plan_id)
+    world.store.ledger.close()
+    for part in world.store_folder.folder.glob("plans.sqlite-*"):
+        part.unlink()
+    world.store_folder.database.write_bytes(copy)
+    findings = world.store_folder.verify(world.open_store())
+    assert any("rows are gone" in finding.sentence for finding in findings)
+
+
+def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.store.ledger._db.execute("PRAGMA user_version = 99")
+    with pytest.raises(RefusedError, match=r"schema 99 is newer"):
+        world.open_store()
+
+
+def test_a_missing_instance_file_beside_a_database_is_refused(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.store_folder.instance_file.unlink()
+    with pytest.raises(RefusedError, match="missing beside"):
+        world.open_store()
+
+
+def test_reads_go_on_while_a_writer_holds_the_lock(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    plan_id = world.approved(make_plan(rooms(1)))
+    other = sqlite3.connect(world.store_folder.database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert world.store.record(plan_id).state is PlanState.APPROVED
+    other.execute("ROLLBACK")
+    other.close()

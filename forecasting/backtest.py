@@ -12,7 +12,9 @@ from forecasting.forecaster import Forecaster, SeasonalNaive, season_of
 from forecasting.series import Array, Index, Series
 from twin.errors import BadInputError
 
-REFIT_DAYS = 28
+STRETCH_DAYS = 28
+SHORT_DAYS, SHORT_REFIT_DAYS = 120, 3
+"""A record shorter than this is refitted more often, as it is in use."""
 STRIDE_H = 29
 """Between two origins: prime to 24, so that origins fall on all hours of the day."""
 
@@ -58,7 +60,7 @@ def backtest(
     forecasters: Sequence[Forecaster] | None = None,
     stride_h: int = STRIDE_H,
 ) -> Backtest:
-    """Rolling-origin errors over the last share of the record, refitted every four weeks.
+    """Rolling-origin errors over the last share of the record, refitted every four weeks (short records: three days).
 
     Args:
         series: the record.
@@ -93,16 +95,17 @@ def backtest(
         naive_mae=mean_error(naive, actual),
         cvrmse_pct=100.0 * float(np.sqrt((error**2).sum() / max(known.sum(), 1))) / level if level else float("nan"),
         coverage_pct=100.0 * float(inside[known].mean()) if known.any() else float("nan"),
-        rolling_coverage_pct=_by_stretch(inside, known, max(1, REFIT_DAYS * 24 // stride_h)),
+        rolling_coverage_pct=_by_stretch(inside, known, max(1, STRETCH_DAYS * 24 // stride_h)),
         others_mae={one.name: mean_error(_alone(one, series, origins, horizon), actual) for one in others},
         chosen=chosen,
         fit_s=fit_s,
     )
 
 
-def _stretches(origins: Index, per_day: int) -> list[Index]:
-    """Origins by the four weeks they fall in."""
-    stretch = (origins - origins[0]) // (REFIT_DAYS * per_day)
+def _stretches(origins: Index, series: Series) -> list[Index]:
+    """Origins by the fit that they share."""
+    days = STRETCH_DAYS if len(series.values) > SHORT_DAYS * series.per_day else SHORT_REFIT_DAYS
+    stretch = (origins - origins[0]) // (days * series.per_day)
     return [origins[stretch == number] for number in np.unique(stretch)]
 
 
@@ -114,7 +117,7 @@ def _rolled(
     found: list[Forecast] = []
     seconds: list[float] = []
     chosen: tuple[str, ...] = ()
-    for stretch in _stretches(origins, series.per_day):
+    for stretch in _stretches(origins, series):
         begun = perf_counter()
         choice = choose(series.until(int(stretch[0])), horizon, forecasters)
         seconds.append(perf_counter() - begun)
@@ -125,10 +128,10 @@ def _rolled(
 
 
 def _alone(forecaster: Forecaster, series: Series, origins: Index, horizon: int) -> Array:
-    """Forecasts of one forecaster, refitted every four weeks."""
+    """Forecasts of one forecaster, refitted as the chosen one."""
     parts = [
         forecaster.fit(series.until(int(stretch[0]))).predict(series, stretch, horizon)
-        for stretch in _stretches(origins, series.per_day)
+        for stretch in _stretches(origins, series)
     ]
     return series.limited(np.concatenate(parts), whole=False)
 

@@ -9,18 +9,23 @@ import numpy as np
 
 from forecasting.forecaster import Fitted, Forecaster, SeasonalNaive, season_of
 from forecasting.intervals import Errors, Usual, intervals, usual_errors
-from forecasting.profile import WeeklyProfile
+from forecasting.profile import ScaledProfile, WeeklyProfile
 from forecasting.regression import Regression
-from forecasting.series import Array, Index, Series
+from forecasting.series import Array, Index, Series, SeriesKind
 
-BLEND_MARGIN = 1.10
+BLEND_MARGIN = 1.15
 """Candidates within this factor of the best error are averaged."""
+PRIOR: dict[str, float] = {"seasonal_naive": 1.1, "scaled_profile": 1.05, "regression": 0.95}
+"""Factor on the error of a candidate in the competition: what usually fails must win clearly, over few origins luck
+decides."""
 
 
 def candidates(series: Series, horizon: int, *, prophet: bool = False) -> tuple[Forecaster, ...]:
     """Forecasters that compete for a series; Prophet is slower and joins when asked."""
     horizon_h = max(1, round(horizon / series.per_hour))
     found: list[Forecaster] = [SeasonalNaive(season_of(series)), WeeklyProfile(), Regression(horizon_h=horizon_h)]
+    if series.kind is not SeriesKind.SIGNAL:
+        found.append(ScaledProfile())
     if prophet:
         from forecasting.prophet_model import Prophet
 
@@ -120,8 +125,9 @@ def _mae(forecast: Array, actual: Array) -> float:
 
 def _winners(made: dict[str, Array], actual: Array, scores: dict[str, float]) -> tuple[str, ...]:
     """The best candidate, or it and those close to it when their mean is better."""
-    best = min(scores, key=lambda name: scores[name])
-    close = tuple(name for name in made if scores[name] <= BLEND_MARGIN * scores[best])
+    judged = {name: score * PRIOR.get(name, 1.0) for name, score in scores.items()}
+    best = min(judged, key=lambda name: judged[name])
+    close = tuple(name for name in made if judged[name] <= BLEND_MARGIN * judged[best])
     if len(close) > 1 and _mae(np.mean([made[name] for name in close], axis=0), actual) < scores[best]:
         return close
     return (best,)

@@ -100,6 +100,34 @@ class WeeklyProfile:
         return filled(shape[steps] + error[:, None] * fade, series, origins)
 
 
+@dataclass(frozen=True)
+class ScaledProfile:
+    """Profile times the ratio of the last days to what the profile said of them: follows vacations and terms."""
+
+    days: int = 5
+    name: str = "scaled_profile"
+
+    def fit(self, history: Series) -> Fitted:
+        """Nothing is learnt beyond what the recent weeks say."""
+        return self
+
+    def predict(self, series: Series, origins: Index, horizon: int) -> Array:
+        """Profile with the ratio of the recent days, between a fifth and five."""
+        calendar = Calendar.of(series, horizon)
+        shape = profile(series, calendar, season_of(series), int(np.ceil(horizon / series.per_day)))
+        known = np.where(np.isnan(series.values), np.nan, shape[: len(series.values)])
+        window = self.days * series.per_day
+        expected = mean_before(known, origins, window)
+        ratio = np.divide(
+            mean_before(np.where(np.isnan(known), np.nan, series.values), origins, window),
+            expected,
+            out=np.ones(len(origins)),
+            where=expected > 1e-9,
+        )
+        steps = origins[:, None] + np.arange(horizon)
+        return filled(shape[steps] * np.clip(ratio, 0.2, 5.0)[:, None], series, origins)
+
+
 def recent_error(series: Series, shape: Array, origins: Index, window: int) -> Array:
     """Mean error of the profile over the window before each origin; 0 where nothing is known."""
     error = series.values - shape[: len(series.values)]

@@ -18,6 +18,14 @@ def escaped(text: object) -> str:
     return html.escape(str(text), quote=False)
 
 
+def shortened(text: str, most: int = 30) -> str:
+    """A long name with its middle left out, so that names which differ at the end still differ."""
+    if len(text) <= most:
+        return text
+    half = (most - 1) // 2
+    return f"{text[:half]}…{text[-half:]}"
+
+
 def local(moment: datetime, zone: ZoneInfo, pattern: str = "%a %d %b %Y %H:%M") -> str:
     """A moment in site time."""
     return moment.astimezone(zone).strftime(pattern)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dashboard.figures.theme import Figure, Theme, axis, empty, layout
-from dashboard.formats import escaped, interval
+from dashboard.formats import escaped, interval, shortened
 from dashboard.views import Kpi, SavingView
 
 
@@ -54,7 +54,7 @@ def delta_figure(deltas: Mapping[str, Kpi], unit: str, title: str, theme: Theme)
     trace = {
         "type": "bar",
         "orientation": "h",
-        "y": [escaped(name) for name in deltas],
+        "y": [escaped(shortened(name, 40)) for name in deltas],
         "x": [kpi.value for kpi in values],
         "error_x": {
             "type": "data",

@@ -23,6 +23,8 @@ from twin.vocab import PointKind
 
 REACH_K = 3.0
 """Distance outside the comfort band at which a room has its full colour. [K]"""
+SHEET_PX, LETTER_PX = 780.0, 7.5
+"""Usual width of the drawing on a screen, and of a letter in it."""
 
 
 class Measure(StrEnum):
@@ -130,7 +132,10 @@ def floor_figure(
     facts = MEASURES[measure]
     small = len(drawing.boxes) > 60
     fills = {box.zone: scale.colour(values[box.zone]) if box.zone in values else theme.grid for box in drawing.boxes}
-    texts = [_room_text(box, measure, values.get(box.zone), band, small=small) for box in drawing.boxes]
+    texts = [
+        _room_text(box, measure, values.get(box.zone), band, named=not small and _fits(box, drawing))
+        for box in drawing.boxes
+    ]
     hovers = [
         f"<b>{escaped(box.zone)}</b><br>{facts.label}: {_value_text(values.get(box.zone), facts)}"
         + (f"<br>{notes[box.zone]}" if notes and box.zone in notes else "")
@@ -193,10 +198,15 @@ def _shape(box: Box, fill: str, theme: Theme, *, chosen: bool) -> dict[str, obje
     }
 
 
-def _room_text(box: Box, measure: Measure, value: float | None, band: ComfortBand, *, small: bool) -> str:
+def _fits(box: Box, drawing: Sheet) -> bool:
+    """Whether a room's name fits into it on a screen of usual width."""
+    return (box.x1 - box.x0) / drawing.width * SHEET_PX >= LETTER_PX * len(box.zone)
+
+
+def _room_text(box: Box, measure: Measure, value: float | None, band: ComfortBand, *, named: bool) -> str:
     facts = MEASURES[measure]
     shown = "no data" if value is None else mark(measure, value, band) + number(value, facts.digits)
-    return shown if small else f"{escaped(box.zone)}<br><b>{shown}</b>"
+    return f"{escaped(box.zone)}<br><b>{shown}</b>" if named else f"<b>{shown}</b>"
 
 
 def _value_text(value: float | None, facts: MeasureFacts) -> str:

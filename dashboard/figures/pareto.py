@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dashboard.figures.theme import Figure, Theme, axis, empty, layout
-from dashboard.formats import escaped, number
+from dashboard.formats import escaped, number, shortened
 from dashboard.views import ScenarioView, kpi_label, kpi_unit
 
 
@@ -46,11 +46,11 @@ def pareto_figure(scenarios: Sequence[ScenarioView], x: str, y: str, chosen: Seq
     }
     points = {
         "type": "scatter",
-        "mode": "markers+text" if len(shown) <= 14 else "markers",
+        "mode": "markers+text",
         "name": "scenarios",
         "x": [place[0] for place in places.values()],
         "y": [place[1] for place in places.values()],
-        "text": [escaped(name) for name in places],
+        "text": [escaped(shortened(name)) if name in best or name in chosen else "" for name in places],
         "textposition": "top center",
         "error_x": _error(shown, x, theme),
         "error_y": _error(shown, y, theme),

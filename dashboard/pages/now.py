@@ -15,6 +15,7 @@ from dashboard.figures.plan_drawing import drawn_zones, floors_of, sheet
 from dashboard.figures.racks import rack_figure
 from dashboard.figures.theme import empty as empty_figure
 from dashboard.formats import day_end, day_start, parse_moment
+from dashboard.formats import span as age
 from dashboard.pages import room_card
 from dashboard.pages.dialogs import signing
 from dashboard.pages.page import (
@@ -42,6 +43,8 @@ HOST_MEASURES = {
 }
 ALL_FLOORS = "all"
 STEP_MIN = 15
+OLD_S = 3600.0
+"""Telemetry older than this is said to be old. [s]"""
 
 
 def draw(visit: Visit, rest: str, query: Query) -> Any:
@@ -213,7 +216,7 @@ def register(callbacks: Callbacks) -> None:
         drawing = sheet(site, () if floor == ALL_FLOORS else (int(floor),))
         values = room_values(visit.services, Measure(measure), at)
         figure = floor_figure(drawing, Measure(measure), values, site.comfort, visit.theme, chosen=room)
-        return figure, when(at, site.time_zone), _side(visit), key
+        return figure, _shown_at(visit, at, mode), _side(visit), key
 
     @callbacks.on(Output(view("room"), "value"), Input("floor", "clickData"), initial=False)
     def pick(visit: Visit, click: dict[str, Any] | None) -> Any:
@@ -261,12 +264,23 @@ def _register_release(callbacks: Callbacks) -> None:
         return False, ""
 
 
+def _shown_at(visit: Visit, at: datetime, mode: str) -> Any:
+    """The moment that is shown; old data is never passed off as the present."""
+    age_s = (visit.services.clock.now() - at).total_seconds()
+    late = mode == "live" and age_s > OLD_S
+    old = [badge(f"telemetry ended {age(age_s)} ago", "orange")] if late else []
+    return dmc.Group([when(at, visit.services.site.time_zone), *old], gap="xs")
+
+
 def _side(visit: Visit) -> Any:
     findings = visit.services.telemetry.findings()
     open_plans = [one for one in visit.services.plans.all() if one.record.state in {"pushing", "paused", "stuck"}]
     rows = [
         dmc.Group(
-            [badge(one.severity.value, SEVERITY_COLOURS[one.severity]), dmc.Text(one.sentence, size="sm", flex=1)],
+            [
+                badge(one.severity.value, SEVERITY_COLOURS[one.severity]),
+                dmc.Text(one.sentence, size="sm", flex=1, className="wrap"),
+            ],
             gap="xs",
             wrap="nowrap",
             align="flex-start",

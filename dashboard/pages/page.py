@@ -113,7 +113,7 @@ def empty(sentence: str, *more: Any) -> Any:
 
 def badge(text: str, colour: str) -> Any:
     """A short state."""
-    return dmc.Badge(text, color=colour, variant="light", radius="sm")
+    return dmc.Badge(text, color=colour, variant="light", radius="sm", style={"flexShrink": 0})
 
 
 SEVERITY_COLOURS = {Severity.INFO: "blue", Severity.WARNING: "yellow", Severity.SERIOUS: "red"}

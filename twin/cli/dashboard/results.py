@@ -62,7 +62,10 @@ class StoredResults:
                 document = read_summary(file)
             except BadInputError:
                 return None
-            self._kept[name] = (stamp, batch_view(name, document, datetime.fromtimestamp(stamp, tz=UTC)))
+            self._kept[name] = (
+                stamp,
+                batch_view(name, document, datetime.fromtimestamp(stamp, tz=UTC), self._workspace.site.tariff.currency),
+            )
         return self._kept[name][1]
 
     def series(self, batch_id: str, scenario: str) -> pd.DataFrame | None:
@@ -116,19 +119,19 @@ def _series(file: Path, stamp: float) -> pd.DataFrame:
     return pd.read_parquet(file).set_index("timestamp")
 
 
-def batch_view(name: str, document: Mapping[str, Any], made_at: datetime) -> BatchView:
-    """A summary document as the pages show it."""
+def batch_view(name: str, document: Mapping[str, Any], made_at: datetime, currency: str = "currency") -> BatchView:
+    """A summary document as the pages show it, with the site's currency by its name."""
     model = document.get("model") or {}
     return BatchView(
         id=name,
         made_at=made_at,
         model_id=str(model.get("model_id", "")),
         model_accepted=bool(model.get("accepted", False)),
-        scenarios=tuple(_scenario(entry) for entry in document["scenarios"]),
+        scenarios=tuple(_scenario(entry, currency) for entry in document["scenarios"]),
     )
 
 
-def _scenario(entry: Mapping[str, Any]) -> ScenarioView:
+def _scenario(entry: Mapping[str, Any], currency: str) -> ScenarioView:
     delta = entry.get("delta_vs_baseline") or {}
     policy = entry.get("policy")
     period = entry.get("period") or {}
@@ -136,9 +139,9 @@ def _scenario(entry: Mapping[str, Any]) -> ScenarioView:
         name=str(entry["name"]),
         description=str(entry.get("description", "")),
         policy=policy if isinstance(policy, Mapping) else {},
-        kpis={key: _kpi(value) for key, value in entry["kpis"].items()},
+        kpis={key: _kpi(value, _unit(value, currency)) for key, value in entry["kpis"].items()},
         baseline=entry.get("baseline"),
-        delta={key: _kpi(value) for key, value in delta.items()},
+        delta={key: _kpi(value, _unit(value, currency)) for key, value in delta.items()},
         delta_percent={key: _kpi(value["percent"], "%") for key, value in delta.items() if "percent" in value},
         period=(period.get("from"), period.get("to")),
         drivers=str(entry.get("drivers", "")),
@@ -146,8 +149,13 @@ def _scenario(entry: Mapping[str, Any]) -> ScenarioView:
     )
 
 
-def _kpi(value: Mapping[str, Any], unit: str = "") -> Kpi:
-    return Kpi(value=value["value"], low=value["low"], high=value["high"], unit=unit or str(value.get("unit", "")))
+def _unit(value: Mapping[str, Any], currency: str) -> str:
+    unit = str(value.get("unit", ""))
+    return {"currency": currency, "1": ""}.get(unit, unit)
+
+
+def _kpi(value: Mapping[str, Any], unit: str) -> Kpi:
+    return Kpi(value=value["value"], low=value["low"], high=value["high"], unit=unit)
 
 
 class StoredModels:

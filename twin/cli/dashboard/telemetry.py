@@ -179,7 +179,8 @@ class StoredTelemetry:
     def findings(self) -> Sequence[FindingView]:
         """What the last ingest found, newest first."""
         found = [_finding_view(one) for one in self._telemetry.findings()]
-        return sorted(found, key=lambda one: (one.since is not None, one.since), reverse=True) if found else []
+        rank = {Severity.SERIOUS: 2, Severity.WARNING: 1, Severity.INFO: 0}
+        return sorted(found, key=lambda one: (rank[one.severity], str(one.since or "")), reverse=True)
 
     def health(self) -> Sequence[PointHealth]:
         """How each point did in the newest month."""

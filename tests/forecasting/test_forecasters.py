@@ -13,7 +13,7 @@ from forecasting.ahead import sample_paths
 from forecasting.backtest import backtest, mean_error
 from forecasting.choice import candidates, choose
 from forecasting.forecaster import Forecaster, SeasonalNaive
-from forecasting.profile import WeeklyProfile, median_of_known
+from forecasting.profile import ScaledProfile, WeeklyProfile, median_of_known
 from forecasting.prophet_model import Prophet
 from forecasting.regression import Regression, robust_ridge
 from forecasting.series import Calendar, SeriesKind
@@ -137,7 +137,7 @@ def test_prophet_is_quiet_and_gives_the_same_twice(capfd: pytest.CaptureFixture[
 
 def test_prophet_competes_when_asked() -> None:
     names = [one.name for one in candidates(office_week(6), 24, prophet=True)]
-    assert names == ["seasonal_naive", "weekly_profile", "regression", "prophet"]
+    assert names == ["seasonal_naive", "weekly_profile", "regression", "scaled_profile", "prophet"]
 
 
 def test_a_record_that_is_too_short_is_refused() -> None:
@@ -163,3 +163,12 @@ def test_the_robust_fit_ignores_a_wild_tenth() -> None:
     target = rows @ np.array([2.0, -1.0])
     target[::10] += 1000.0
     np.testing.assert_allclose(robust_ridge(rows, target, 1e-6), [2.0, -1.0], atol=0.05)
+
+
+def test_half_the_people_on_vacation_halve_the_scaled_profile() -> None:
+    """For the last five days everything is at half its profile: the next days are forecast at half."""
+    series = office_week(10, kind=SeriesKind.OCCUPANCY)
+    origin = 9 * 168
+    halved = np.where(np.arange(len(series.values)) >= origin - 120, 0.5, 1.0) * series.values
+    found = ScaledProfile().fit(series).predict(replace(series, values=halved), np.array([origin]), 24)
+    np.testing.assert_allclose(found[0], halved[origin : origin + 24], atol=0.5)

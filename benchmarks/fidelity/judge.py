@@ -12,6 +12,7 @@ from connectors.emulated_run import Record
 from fidelity.policies import Trial
 from scenarios.batch import Draw, daily_sums
 from scenarios.summary import ScenarioRuns, delta_block
+from twin.building.model import sun_on
 from twin.building.parameters import Parameters
 from twin.drivers import Drivers
 from twin.kpi import KPIS, kpis
@@ -34,8 +35,8 @@ KWH_PER_W_STEP = 0.25 / 1000.0
 
 def runs_of(site: Site, members: Sequence[Parameters], drivers: Drivers, policy: Policy, seed: int) -> ScenarioRuns:
     """One run of the twin for the best parameters and for each member of the ensemble."""
-    merged = site.operation.merge(policy)
-    results = [simulate(site, parameters, drivers, merged, seed=seed) for parameters in members]
+    merged, sun = site.operation.merge(policy), sun_on(site, drivers)
+    results = [simulate(site, parameters, drivers, merged, seed=seed, sun=sun) for parameters in members]
     values = [kpis(result, site) for result in results]
     return ScenarioRuns(
         draws=tuple(Draw(seed=seed, sample=0, member=k) for k in range(len(members))),

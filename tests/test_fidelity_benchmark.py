@@ -1,0 +1,106 @@
+"""The fidelity benchmark asks every kind of question, keeps its two sets apart, and judges as it says."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import fields
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+if find_spec("pyenergyplus") is None and os.environ.get("CI") != "true":
+    pytest.skip("extra 'emulator' is not installed", allow_module_level=True)
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+from fidelity.judge import discomfort_kh, summary
+from fidelity.policies import TRIALS, trials
+from fidelity.sites import medium_office_chicago, small_office_las_vegas
+from fidelity.stochastic_office import office_days
+
+from connectors.emulated_run import Record
+from twin.building.points import program_points
+
+BUILDING_KEYS = {
+    "heating_setpoint_c",
+    "cooling_setpoint_c",
+    "operating_hours",
+    "optimal_start",
+    "empty_zone_setback",
+    "supply_air_temperature_c",
+    "outdoor_air",
+    "economizer",
+    "night_cycle",
+    "precool",
+}
+
+
+@pytest.mark.parametrize("which", ["develop", "report"])
+def test_both_sets_ask_every_kind_of_question(which: str) -> None:
+    policies = [trial.policy for trial in TRIALS if trial.set == which]
+    used = {f.name for policy in policies for f in fields(policy) if getattr(policy, f.name) is not None}
+    assert used == BUILDING_KEYS
+
+
+def test_the_report_set_has_twelve_policies_and_more_of_both_kinds() -> None:
+    report = [trial for trial in TRIALS if trial.set == "report"]
+    assert len(report) >= 12
+    assert {trial.kind for trial in report} == {"single", "combined"}
+
+
+def test_no_policy_of_the_report_set_was_looked_at_before() -> None:
+    site = medium_office_chicago()
+    seen = [program_points(site, site.operation.merge(t.policy)) for t in TRIALS if t.set == "develop"]
+    fresh = [program_points(site, site.operation.merge(t.policy)) for t in TRIALS if t.set == "report"]
+    assert not any(points in seen for points in fresh)
+
+
+def test_single_zone_units_get_no_supply_temperature_and_no_economizer() -> None:
+    for trial in trials(vav=False):
+        assert trial.policy.supply_air_temperature_c is None
+        assert trial.policy.economizer is None
+
+
+def test_the_sites_carry_the_areas_of_their_drawings() -> None:
+    assert sum(zone.floor_area_m2 for zone in medium_office_chicago().zones) == pytest.approx(4982, rel=1e-3)
+    assert sum(zone.floor_area_m2 for zone in small_office_las_vegas().zones) == pytest.approx(511, rel=1e-2)
+
+
+def test_the_seeded_office_is_empty_on_sundays_and_full_of_habits_else() -> None:
+    site = small_office_las_vegas()
+    days = office_days(site, utc_offset_h=-8, seed=1, days=14)
+    by_day = days.people.sum(axis=1).reshape(14, 96).sum(axis=1)
+    assert by_day[0] == by_day[7] == 0.0  # the first of January 2023 is a Sunday
+    assert by_day[9] > 20.0
+    assert (days.lights_w > 0.0).all()
+    np.testing.assert_array_equal(days.people, office_days(site, utc_offset_h=-8, seed=1, days=14).people)
+
+
+def test_discomfort_counts_kelvin_hours_outside_the_band_while_somebody_is_there() -> None:
+    site = small_office_las_vegas()
+    names = [zone.id for zone in site.zones]
+    index = pd.date_range(datetime(2023, 1, 2, tzinfo=UTC), periods=4, freq="15min")
+    temperature = pd.DataFrame(22.0, index=index, columns=names)
+    temperature.iloc[:, 0] = 28.0  # two kelvin above the band for an hour, with people
+    temperature.iloc[:, 1] = 10.0  # ten below it for an hour, with nobody there
+    people = np.zeros((4, len(names)))
+    people[:, 0] = 3.0
+    record = Record(building=pd.DataFrame(index=index), zones={"temp_c": temperature})
+    assert discomfort_kh(record, site, people) == pytest.approx(2.0)
+
+
+def test_only_the_report_set_counts_in_the_summary() -> None:
+    rows: list[dict[str, object]] = [
+        {"set": "develop", "kind": "single", "error_points": 40.0, "covered": False},
+        {"set": "report", "kind": "single", "error_points": 1.0, "covered": True},
+        {"set": "report", "kind": "combined", "error_points": 3.0, "covered": False},
+    ]
+    judged = summary(rows)
+    assert judged["mean_abs_error_points"] == pytest.approx(2.0)
+    assert judged["max_abs_error_points_single"] == pytest.approx(1.0)
+    assert judged["coverage_pct"] == pytest.approx(50.0)

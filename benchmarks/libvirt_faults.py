@@ -24,7 +24,7 @@ import numpy as np
 
 from connectors.libvirt_hosts.connector import LibvirtConnector
 from connectors.libvirt_hosts.mover import Move
-from connectors.libvirt_hosts.moving import Outcome
+from connectors.libvirt_hosts.moving import Outcome, Sight
 from connectors.libvirt_hosts.settings import LibvirtHost, LibvirtSettings, MoveRules
 from twin.errors import OutsideWorldError
 from twin.streams import stream
@@ -158,6 +158,7 @@ class Run:
             "claimed": str(move.outcome),
             "adopted": move.adopted,
             "took_s": round(move.took_s, 2),
+            "said": move.error[:120],
             "kernel_then": before_healing,
             "kernel": truth,
             "connector": shown.host if shown is not None and shown.active else None,
@@ -192,6 +193,8 @@ class Run:
         helper = self._helper(guest, found.host, target, fault, delay_s)
         try:
             return connector.move(found, target)
+        except OutsideWorldError as error:  # a host could not even be asked beforehand, so nothing was begun
+            return _not_begun(found.name, found.host, target, str(error))
         finally:
             if helper is not None:
                 helper.join(90.0)
@@ -285,6 +288,20 @@ class Run:
 
     def _defined(self, host: str, guest: str) -> bool:
         return bool(self.rig.virsh(host, "domstate", guest, check=False).returncode == 0)
+
+
+def _not_begun(guest: str, source: str, target: str, error: str) -> Move:
+    sights = (Sight(host=source, reachable=False, error=error), Sight(host=target, reachable=False, error=error))
+    return Move(
+        guest=guest,
+        source=source,
+        target=target,
+        outcome=Outcome.STAYED,
+        sights=sights,
+        adopted=False,
+        error=error,
+        took_s=0.0,
+    )
 
 
 def _started(work: Callable[[], None], delay_s: float) -> threading.Thread:

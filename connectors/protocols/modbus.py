@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -153,7 +154,7 @@ class ModbusConnector(PlainConnector):
         value = raw if facts.type.name.startswith("FLOAT") else round(raw)
         try:
             registers = self._client.convert_to_registers(value, facts.layout, word_order=facts.word_order.value)
-        except (ModbusException, ValueError, TypeError) as error:
+        except (ModbusException, struct.error, ValueError, TypeError) as error:
             message = f"{action.point}: {value} does not fit {facts.type} ({error})"
             raise BadInputError(message) from None
         with self._lock:

@@ -46,6 +46,10 @@ class BacnetConnector:
     def __repr__(self) -> str:
         return f"BacnetConnector({self.name!r}, {len(self.settings.points)} points at {self.settings.bind})"
 
+    def points(self) -> tuple[PointId, ...]:
+        """All points."""
+        return tuple(self.settings.points)
+
     def read(self, points: Sequence[PointId]) -> Sequence[Reading]:
         """A fresh look at each point.
 

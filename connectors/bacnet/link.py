@@ -27,7 +27,7 @@ class BacnetLink:
 
     def __init__(self, settings: BacnetSettings) -> None:
         self._settings = settings
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._app: Any = None
         self._lock = threading.Lock()
@@ -36,11 +36,6 @@ class BacnetLink:
     def app(self) -> Any:  # the stack carries no types
         """The running stack."""
         return self._app
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that all requests run in."""
-        return self._loop
 
     def start(self) -> None:
         """Opens the socket; harmless when already open.
@@ -54,10 +49,10 @@ class BacnetLink:
                 return
             _require_free(self._settings.bind)
             logging.getLogger("bacpypes3").setLevel(logging.ERROR)
-            self._thread = threading.Thread(target=self._loop.run_forever, name="bacnet", daemon=True)
+            loop = self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=loop.run_forever, name="bacnet", daemon=True)
             self._thread.start()
-            future = asyncio.run_coroutine_threadsafe(self._open(), self._loop)
-            future.result(START_TIMEOUT_S)
+            asyncio.run_coroutine_threadsafe(self._open(), loop).result(START_TIMEOUT_S)
 
     async def _open(self) -> None:
         wanted = self._settings
@@ -85,6 +80,10 @@ class BacnetLink:
         except BaseException:
             work.close()
             raise
+        if self._loop is None:
+            work.close()
+            message = "BACnet: the link was closed"
+            raise OutsideWorldError(message)
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result(timeout_s)
@@ -96,15 +95,13 @@ class BacnetLink:
     def close(self) -> None:
         """Cancels what runs, closes the socket, ends the thread."""
         with self._lock:
-            if self._thread is None:
-                if not self._loop.is_closed():
-                    self._loop.close()
+            if self._thread is None or self._loop is None:
                 return
             asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(START_TIMEOUT_S)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(START_TIMEOUT_S)
-            self._thread = None
             self._loop.close()
+            self._thread = self._loop = None
 
     async def _stop(self) -> None:
         mine = asyncio.current_task()

@@ -91,6 +91,12 @@ class LibvirtConnector:
             raise OutsideWorldError(message)
         return picture
 
+    def points(self) -> tuple[PointId, ...]:
+        """The state of each host, and place, state and size of each guest that we may act on."""
+        hosts = [f"host/{host}/{field}" for host in self._links for field in ("state", "free_bytes")]
+        fields = ("host", "state", "vcpus", "memory_bytes")
+        return (*hosts, *(f"vm/{guest}/{field}" for guest in self.settings.guests for field in fields))
+
     def read(self, points: Sequence[PointId]) -> Sequence[Reading]:
         """A fresh look at each point.
 

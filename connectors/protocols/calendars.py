@@ -17,6 +17,7 @@ import recurring_ical_events
 
 from connectors.protocols.plain import PlainConnector
 from connectors.protocols.web import Web, WebSettings
+from connectors.self_test import clock_difference_s
 from twin.errors import OutsideWorldError
 from twin.plan import Capability, PointId, Quality, Reading
 
@@ -176,6 +177,10 @@ class CalendarConnector(PlainConnector):
             for point in self.settings.points
         ]
         return pd.concat(frames, ignore_index=True)
+
+    def clock_difference_s(self) -> float | None:
+        """How far the server's clock is ahead of ours, as told with its last answer. [s]"""
+        return clock_difference_s(self.web.date_header, self._clock())
 
     def close(self) -> None:
         """Closes the connection."""

@@ -12,6 +12,7 @@ import pandas as pd
 
 from connectors.protocols.plain import Measure, PlainConnector, finite
 from connectors.protocols.web import StatusError, Web, WebSettings
+from connectors.self_test import clock_difference_s
 from connectors.set_point import Allowance, refused
 from twin.errors import OutsideWorldError
 from twin.plan import Action, ActionKind, Capability, Check, CheckVerdict, PointId, Quality, Reading, Value
@@ -148,6 +149,10 @@ class HomeAssistantConnector(PlainConnector):
                 "value": pd.Series([row[2] for row in rows], dtype=float),
             }
         )
+
+    def clock_difference_s(self) -> float | None:
+        """How far the server's clock is ahead of ours, as told with its last answer. [s]"""
+        return clock_difference_s(self.web.date_header, self._clock())
 
     def close(self) -> None:
         """Closes the connection."""

@@ -10,6 +10,7 @@ import pandas as pd
 
 from connectors.protocols.plain import Measure, PlainConnector, finite
 from connectors.protocols.web import StatusError, Web, WebSettings
+from connectors.self_test import clock_difference_s
 from twin.errors import BadInputError
 from twin.plan import Capability, PointId, Quality, Reading
 from twin.vocab import PointKind
@@ -115,6 +116,10 @@ class PrometheusConnector(PlainConnector):
         }
         data = self.web.json("GET", "/api/v1/query_range", params=params)
         return self._only(point, [(row["metric"], row["values"]) for row in data["data"]["result"]])
+
+    def clock_difference_s(self) -> float | None:
+        """How far the server's clock is ahead of ours, as told with its last answer. [s]"""
+        return clock_difference_s(self.web.date_header, self._clock())
 
     def close(self) -> None:
         """Closes the connection."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from connectors.protocols.plain import PlainConnector, finite
 from connectors.protocols.web import StatusError, Web, WebSettings
+from connectors.self_test import clock_difference_s
 from connectors.set_point import refused
 from twin.errors import OutsideWorldError
 from twin.plan import Action, ActionKind, Capability, Check, CheckVerdict, PointId, Quality, Reading, Receipt, Value
@@ -194,6 +195,10 @@ class RedfishConnector(PlainConnector):
                 expected=receipt.value,
             )
         )
+
+    def clock_difference_s(self) -> float | None:
+        """How far the server's clock is ahead of ours, as told with its last answer. [s]"""
+        return clock_difference_s(self.web.date_header, self._clock())
 
     def close(self) -> None:
         """Closes the connection."""

@@ -51,6 +51,8 @@ class Web:
         self._name = name
         self._settings = settings
         self._secrets: list[Secret] = []
+        self.date_header: str | None = None
+        """When the server said that it last answered."""
         self._client: httpx2.Client | None = None
 
     def _opened(self) -> httpx2.Client:
@@ -84,6 +86,7 @@ class Web:
         """
         try:
             with self._opened().stream(method, path, **options) as answer:
+                self.date_header = answer.headers.get("Date")
                 body = bytearray()
                 for part in answer.iter_bytes():
                     body += part

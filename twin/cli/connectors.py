@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from twin.cli.output import HERE, JsonOption, WorkspaceOption, print_json, print_table, require_workspace, say
+from twin.cli.output import HERE, JsonOption, WorkspaceOption, print_json, print_table, require_workspace
 from twin.errors import BadInputError
 
 connectors = typer.Typer(name="connector", help="The systems that plans are pushed to.", no_args_is_help=True)
@@ -33,22 +33,26 @@ def list_connectors(workspace: WorkspaceOption = HERE, as_json: JsonOption = Fal
 def check(
     name: Annotated[str, typer.Argument(metavar="NAME")], workspace: WorkspaceOption = HERE, as_json: JsonOption = False
 ) -> int:
-    """Reads every point once and writes nothing; exit code 4 when one cannot be read."""
+    """Whether it is reached, points resolve, clocks agree, writing is allowed; writes nothing; exit 4 on a failure."""
     from twin.cli.control_room import open_control_room
 
     room = open_control_room(workspace)
     if name not in room.connectors:
         message = f"connector {name!r} is not configured; configured: {', '.join(sorted(room.connectors)) or 'none'}"
         raise BadInputError(message)
+    from connectors.self_test import self_test
+
     connector = room.connectors[name]
-    points = tuple(getattr(connector, "points", lambda: ())())
-    readings = connector.read(points)
-    bad = [reading.point for reading in readings if reading.value is None]
+    facts = self_test(connector)
+    ok = all(fact.ok for fact in facts)
     can = sorted(capability.value for capability in connector.capabilities)
     if as_json:
-        print_json({"name": name, "capabilities": can, "points": len(points), "unreadable": bad, "ok": not bad})
+        told = [{"what": fact.what, "ok": fact.ok, "told": fact.told} for fact in facts]
+        print_json({"name": name, "capabilities": can, "facts": told, "ok": ok})
     else:
-        say(f"{name}: {', '.join(can)}; {len(points) - len(bad)} of {len(points)} points can be read")
-        for point in bad:
-            say(f"  cannot be read: {point}")
-    return 4 if bad else 0
+        print_table(
+            f"{name}: {', '.join(can)}",
+            ["check", "", ""],
+            [[fact.what, "ok" if fact.ok else "fails", fact.told] for fact in facts],
+        )
+    return 0 if ok else 4

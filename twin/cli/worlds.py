@@ -35,6 +35,15 @@ def _simulated_hosts(block: ConnectorBlock, site: SiteFile, clock: Clock, folder
     return SimulatedHosts(block.name, model.hosts, model.host_types, model.vms, clock, state_file=state_file)
 
 
+def _real(block: ConnectorBlock, site: SiteFile, clock: Clock, folder: Path) -> Connector:
+    from connectors.registry import TYPES, build
+
+    if block.kind not in TYPES:
+        known = ", ".join(sorted({*KINDS, *TYPES}))
+        raise block.refusal("type", f"{block.kind!r} is no type of connector; known: {known}")
+    return build(block, clock.now)
+
+
 KINDS: Mapping[str, Build] = {
     "simulated_building": _simulated_building,
     "simulated_hosts": _simulated_hosts,
@@ -52,8 +61,5 @@ def build_connectors(site: SiteFile, clock: Clock, workspace: Path) -> dict[str,
     folder.mkdir(parents=True, exist_ok=True)
     built: dict[str, Connector] = {}
     for name, block in site.connectors.items():
-        if block.kind not in KINDS:
-            known = ", ".join(sorted(KINDS))
-            raise block.refusal("type", f"{block.kind!r} is no type of connector; known: {known}")
-        built[name] = KINDS[block.kind](block, site, clock, folder)
+        built[name] = KINDS.get(block.kind, _real)(block, site, clock, folder)
     return built

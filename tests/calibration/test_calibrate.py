@@ -165,6 +165,25 @@ def test_the_saving_of_a_policy_never_run_is_predicted(model: Model) -> None:
     assert abs(saving(model.parameters) - saving(TRUTH)) < 0.02
 
 
+def test_a_missing_zone_and_a_poisoned_week_do_not_move_the_saving(model: Model) -> None:
+    """Core without temperatures for two weeks, one week of meter and temperatures far off and not flagged."""
+    data = record((PointKind.HVAC_ELECTRIC_POWER, PointKind.HEATING_GAS_POWER))
+    data.zone_temperature_c[: 14 * 96, 0] = np.nan
+    week = slice(28 * 96, 35 * 96)
+    data.zone_temperature_c[week] += 4.0
+    data.meters_w[PointKind.HVAC_ELECTRIC_POWER][week] *= 2.5
+    spoilt = calibrate(office(), data, quick=True)
+    site, drivers = office(), world()
+    warm = site.operation.merge(Policy(cooling_setpoint_c=Setpoint(occupied=26.0, unoccupied=30.0)))
+
+    def saved_w(parameters: Parameters) -> float:
+        runs = [simulate(site, parameters, drivers, policy).building.power_w for policy in (site.operation, warm)]
+        return float(runs[0][EndUse.COOLING].mean() - runs[1][EndUse.COOLING].mean())
+
+    assert any("2023-01-30" in sentence for sentence in spoilt.findings)
+    np.testing.assert_allclose(saved_w(spoilt.parameters), saved_w(model.parameters), rtol=0.15)
+
+
 def test_the_model_survives_its_json(model: Model) -> None:
     again = Model.from_json(model.to_json())
     assert again == model
@@ -200,14 +219,14 @@ def test_short_holes_are_bridged_and_long_ones_split_the_record() -> None:
 
 
 def test_least_squares_ends_between_prior_and_data() -> None:
-    """One log parameter seen once with the prior's own spread ends halfway on the fitting scale."""
+    """One log parameter seen once with the prior's own spread ends halfway; robust weights cost it a little."""
 
     def residuals(parameters: Parameters) -> list[Block]:
         off = np.log(parameters.of("wall_u")) - np.log(1.2)
         return [Block("wall", np.array([off]), 1.0)]
 
     found = fit(residuals, Parameters({"wall_u": 0.6}), [Knob(("wall_u",), 1.0)], rounds=20)
-    np.testing.assert_allclose(value_of(found.parameters, "wall_u"), np.sqrt(0.6 * 1.2), rtol=0.01)
+    np.testing.assert_allclose(value_of(found.parameters, "wall_u"), np.sqrt(0.6 * 1.2), rtol=0.05)
 
 
 def test_the_fitting_scale_goes_there_and_back() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from twin.calibration.bench import Bench
 from twin.calibration.certainty import ensemble, parameter_reports
 from twin.calibration.fit import Fit, Knob, Residuals, fit, scanned
 from twin.calibration.metrics import Quality, flat, quality, residual_series, verdict
-from twin.calibration.stages import FIRM, LOOSE, TIGHT, Evidence, room_knobs, unit_knobs
+from twin.calibration.stages import FIRM, LOOSE, TIGHT, Evidence, odd_weeks, room_knobs, unit_knobs
 from twin.calibration.targets import Targets, hold_out_weeks, targets
 from twin.canonical import digest
 from twin.model import CODE_VERSION, Model, ParameterReport
@@ -74,9 +74,9 @@ def calibrate(
     work = (QUICK_WORK if quick else FULL_WORK) / max(len(bench.rows) * len(site.zones), 1)
     budget = _Budget(bench, max(work, 60.0), progress)
     known = air_side(site, data, bench.rows[np.repeat(fitted, goal.per_hour)])
-    found = _fit_stages(site, evidence, budget, known)
+    found, odd = _fit_stages(site, evidence, budget, known)
     run = bench.run(found.parameters)
-    judged = ~fitted if held_out else fitted
+    judged = (~fitted if held_out else fitted) & ~np.isin(goal.week, list(odd))
     seen = quality(goal, run, judged)
     reports = parameter_reports(found)
     reasons = verdict(seen)
@@ -103,11 +103,11 @@ def calibrate(
         meters=seen.meters,
         reports=reports,
         residuals=residual_series(goal, run, held_out),
-        findings=_findings(site, goal, seen, reports, data),
+        findings=_odd_findings(odd, start) + _findings(site, goal, seen, reports, data),
     )
 
 
-def _fit_stages(site: Site, evidence: Evidence, budget: _Budget, known: dict[str, float]) -> Fit:
+def _fit_stages(site: Site, evidence: Evidence, budget: _Budget, known: dict[str, float]) -> tuple[Fit, frozenset[int]]:
     start = site_parameters(site).replacing(known)
     rooms = room_knobs(site)
     of_building = [knob for knob in rooms if not knob.per_zone]
@@ -118,21 +118,28 @@ def _fit_stages(site: Site, evidence: Evidence, budget: _Budget, known: dict[str
     else:
         units.append(Knob(("design_flow",), LOOSE))
     if evidence.bench.has_supply:
-        first = fit(evidence.rooms, start, rooms, rounds=8, within=budget.until("rooms", 0.45))
+        first, odd = _first(evidence, evidence.rooms, start, rooms, budget)
         begin = scanned(evidence.whole, first.parameters, _night_keys(site), NIGHT_TOLERANCES)
         firm = [replace(knob, spread=min(knob.spread, 0.3)) for knob in of_building]
-        return fit(evidence.flows_too, begin, [*firm, *units], rounds=10, within=budget.until("plant", 1.0))
+        return fit(evidence.flows_too, begin, [*firm, *units], rounds=10, within=budget.until("plant", 1.0)), odd
     residuals: Residuals = evidence.flows_too if flows else evidence.whole
-    first = fit(residuals, start, [*of_building, *units], rounds=6, within=budget.until("building", 0.45))
+    first, odd = _first(evidence, residuals, start, [*of_building, *units], budget)
     begin = scanned(residuals, first.parameters, _night_keys(site), NIGHT_TOLERANCES)
     zones = fit(residuals, begin, _firmer(rooms), rounds=4, within=budget.until("rooms", 0.7))
-    return fit(
-        residuals,
-        zones.parameters,
-        [*_firmer(of_building), *_firmer(units)],
-        rounds=6,
-        within=budget.until("plant", 1.0),
-    )
+    every = [*_firmer(of_building), *_firmer(units)]
+    return fit(residuals, zones.parameters, every, rounds=6, within=budget.until("plant", 1.0)), odd
+
+
+def _first(
+    evidence: Evidence, residuals: Residuals, start: Parameters, knobs: list[Knob], budget: _Budget
+) -> tuple[Fit, frozenset[int]]:
+    """The first stage; odd weeks that it shows are left out from then on, and it is done again without them."""
+    found = fit(residuals, start, knobs, rounds=8, within=budget.until("rooms", 0.4))
+    odd = odd_weeks(evidence.goal, evidence.bench.run(found.parameters))
+    if odd:
+        evidence.drop(odd)
+        found = fit(residuals, start, knobs, rounds=8, within=budget.until("rooms again", 0.6))
+    return found, odd
 
 
 def _night_keys(site: Site) -> tuple[str, ...]:
@@ -141,6 +148,14 @@ def _night_keys(site: Site) -> tuple[str, ...]:
 
 def _firmer(knobs: list[Knob]) -> list[Knob]:
     return [replace(knob, spread=min(knob.spread, FIRM)) for knob in knobs]
+
+
+def _odd_findings(odd: frozenset[int], start: datetime) -> tuple[str, ...]:
+    return tuple(
+        f"the week from {(start + timedelta(weeks=week)).date()} agrees with no other week: left out of fit and "
+        "verdict; look at meters and sensors of those days"
+        for week in sorted(odd)
+    )
 
 
 def _findings(

@@ -12,8 +12,9 @@ from twin.building.parameters import SPECS, Parameters
 
 Array = NDArray[np.float64]
 
-HUBER = 2.5
-"""Residuals beyond this many standard deviations of their block count linearly."""
+CAUCHY = 2.5
+"""Residuals of this many standard deviations of their block count half; far ones hardly at all."""
+LEAST_SPREAD = 0.1
 STEP = 0.04
 
 
@@ -106,12 +107,14 @@ def fit(
     x, damping = centre.copy(), 0.02
     blocks = residuals(start)
     scales = _scales(blocks)
-    cost = _cost(blocks, scales) + float((prior * (x - centre) ** 2).sum())
+    cost = 0.0
     precision = np.zeros((len(keys), len(keys)))
     parameters = start
     for _ in range(rounds):
         if not within():
             break
+        scales = _scales(blocks)
+        cost = _cost(blocks, scales) + float((prior * (x - centre) ** 2).sum())
         precision, slope = _information(residuals, parameters, knobs, keys, x, blocks, scales)
         slope = slope + prior * (x - centre)
         better = False
@@ -159,23 +162,22 @@ def _placed(start: Parameters, keys: Sequence[str], x: Array) -> Parameters:
 
 def _scales(blocks: Sequence[Block]) -> list[float]:
     """Robust spread of each block at the start: where residuals stop to count in full."""
-    return [max(1.4826 * float(np.nanmedian(np.abs(block.values))), 0.3) * HUBER for block in blocks]
+    known = [np.abs(block.values[~np.isnan(block.values)]) for block in blocks]
+    spreads = [float(np.quantile(size, 0.85)) / 1.44 if len(size) else 1.0 for size in known]
+    return [max(spread, LEAST_SPREAD) * CAUCHY for spread in spreads]
 
 
 def _robust(values: Array, limit: float) -> Array:
-    """Square roots of Huber weights; 0 where unknown."""
-    size = np.abs(values)
-    weight = np.where(size > limit, limit / np.maximum(size, 1e-12), 1.0)
-    return np.where(np.isnan(values), 0.0, np.sqrt(weight))
+    """Square roots of Cauchy weights; 0 where unknown."""
+    return np.where(np.isnan(values), 0.0, 1.0 / np.sqrt(1.0 + (np.nan_to_num(values) / limit) ** 2))
 
 
 def _cost(blocks: Sequence[Block], limits: Sequence[float]) -> float:
     total = 0.0
     for block, limit in zip(blocks, limits, strict=True):
-        size = np.abs(block.values[~np.isnan(block.values)])
-        if len(size):
-            loss = np.where(size > limit, limit * (2.0 * size - limit), size**2)
-            total += block.weight * float(loss.mean())
+        known = block.values[~np.isnan(block.values)]
+        if len(known):
+            total += block.weight * float((limit**2 * np.log1p((known / limit) ** 2)).mean())
     return total
 
 

@@ -112,12 +112,15 @@ def _sums(measured: Array, simulated: Array, group: NDArray[np.int64], least_hou
 
 
 def structural_error(goal: Targets, run: Simulated, judged: Flags) -> dict[str, float]:
-    """Relative error by end use of unseen weeks; of the total where an end use has no meter of its own, twice that."""
+    """Relative error by end use of unseen days; of the total where an end use has no meter of its own, twice that.
+
+    Days, since policies move energy within days: errors that cancel over a week do not cancel there.
+    """
     errors: dict[str, float] = {}
     for target in sorted(goal.meters, key=lambda t: -len(t.columns)):
         measured = np.where(judged, target.measured_w, np.nan)
-        weeks = _sums(measured, target.simulated_w(run, goal.per_hour), goal.week, 72.0)
-        relative = cvrmse(*weeks) if len(weeks[0]) else 0.3
+        days = _sums(measured, target.simulated_w(run, goal.per_hour), goal.day, 20.0)
+        relative = cvrmse(*days) if len(days[0]) else 0.3
         for use, column in COLUMN.items():
             if column in target.columns:
                 alone = 1.0 if len(target.columns) == 1 else 2.0

@@ -21,6 +21,8 @@ TEMPERATURE_K = 0.3
 ENERGY_SHARE = 0.3
 WEEKLY_SHARE = 0.08
 FLOW_SHARE = 0.15
+ODD_K, ODD_SHARE, ODD_TIMES = 2.0, 0.35, 4.0
+"""A week is odd beyond this mean error of rooms, of a meter over its mean while it runs, and over the median week."""
 LOOSE, FIRM, TIGHT = 1.0, 0.5, 0.15
 """Spreads of priors on the fitting scale: unknown, roughly known, stated by the site file."""
 
@@ -42,6 +44,10 @@ class Evidence:
     def __init__(self, bench: Bench, goal: Targets, fitted: Flags) -> None:
         self.bench, self.goal, self.fitted = bench, goal, fitted
         self.days = max(float(fitted.sum()) / 24.0, 1.0)
+
+    def drop(self, weeks: frozenset[int]) -> None:
+        """Leave weeks out of the fit."""
+        self.fitted = self.fitted & ~np.isin(self.goal.week, list(weeks))
 
     def rooms(self, parameters: Parameters) -> Sequence[Block]:
         """Zone temperatures with measured supply air as input."""
@@ -88,6 +94,26 @@ class Evidence:
             weeks = weekly(hours, self.goal.week) * len(hours) / max(float((~np.isnan(hours)).sum()), 1.0)
             blocks.append(Block(f"{target.kind} by week", weeks / WEEKLY_SHARE, weight))
         return blocks
+
+
+def odd_weeks(goal: Targets, run: Simulated) -> frozenset[int]:
+    """Weeks that no twin of this building can meet: temperatures or a meter far off while other weeks agree.
+
+    At most a sixth of all weeks: if more disagree, it's the twin.
+    """
+    names = np.unique(goal.week)
+    error = np.abs(hourly(run.zone_c, goal.per_hour) - goal.zone_c)
+    rooms = np.array([_median(error[goal.week == week].ravel()) for week in names])
+    odd = rooms > max(ODD_K, ODD_TIMES * _median(rooms))
+    for target in goal.meters:
+        off = weekly((target.simulated_w(run, goal.per_hour) - target.measured_w) / target.scale_w, goal.week)
+        odd |= np.nan_to_num(np.abs(off)) > max(ODD_SHARE, ODD_TIMES * _median(np.abs(off)))
+    return frozenset(int(week) for week in names[odd]) if 0 < odd.sum() <= len(names) / 6 + 0.5 else frozenset()
+
+
+def _median(values: Array) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else 0.0
 
 
 def weekly(values: Array, week: NDArray[np.int64]) -> Array:

@@ -23,6 +23,8 @@ COLUMN = {
     EndUse.HEATING_ELECTRIC: HEATING_ELECTRIC,
     EndUse.HEATING_GAS: HEATING_GAS,
 }
+MOSTLY = 0.8
+"""Share of zones whose drivers must be known where a meter is held against the twin."""
 _HVAC = (EndUse.FAN, EndUse.COOLING, EndUse.HEATING_ELECTRIC)
 COVERS: dict[PointKind, tuple[EndUse, ...]] = {
     PointKind.FAN_POWER: (EndUse.FAN,),
@@ -98,7 +100,7 @@ def targets(site: Site, bench: Bench) -> Targets:
 def _meters(site: Site, data: CalibrationData, bench: Bench, per_hour: int) -> tuple[Target, ...]:
     stated = {meter.kind: meter.covers for meter in site.meters}
     found: list[Target] = []
-    usable, rows = (data.known.all(axis=1) & ~data.held)[bench.rows] & bench.settled, bench.rows
+    usable, rows = ((data.known.mean(axis=1) >= MOSTLY) & ~data.held)[bench.rows] & bench.settled, bench.rows
     for kind, default in COVERS.items():
         if kind not in data.meters_w:
             continue

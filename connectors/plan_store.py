@@ -211,6 +211,10 @@ class PlanStore:
         """Steps of a plan in the order of the push."""
         return [thing_from(StepRecord, body) for body in self.ledger.all("step", f"{plan_id}/")]
 
+    def step(self, plan_id: str, position: int) -> StepRecord:
+        """One step of a plan."""
+        return thing_from(StepRecord, self.ledger.get("step", _step_key(plan_id, position)))
+
     def approvals(self, plan_id: str) -> Sequence[Approval]:
         """What people said of a plan, in order."""
         return [thing_from(Approval, body) for body in self.ledger.all("approval", f"{plan_id}/")]

@@ -168,7 +168,7 @@ class Pusher:
 
     def _require_write(self, wave: Wave, step: Step) -> None:
         self._require_road()
-        view = self._s.store.view(self._s.plan_id)
+        view = self._s.view()
         if view.record.state is not PlanState.PUSHING:
             raise Leave(PlanState.PAUSED, f"the plan is {view.record.state}")
         refusals = self._s.gate.step_refusals(view, wave, step, self._s.clock.now())
@@ -180,7 +180,7 @@ class Pusher:
     def _push_step(self, wave: Wave, step: Step) -> None:
         action = step.action
         for attempt in range(self._s.settings.tries):
-            record = self._s.steps()[action.id]
+            record = self._s.step(action.id)
             if record.state in _DONE:
                 return
             self._require_write(wave, step)
@@ -188,12 +188,12 @@ class Pusher:
             if self._settled_by_look(action, record, reading):
                 return
             replied = self._write(action, record, reading)
-            if self._settled_by_look(action, self._s.steps()[action.id], self._read_back(action)):
+            if self._settled_by_look(action, self._s.step(action.id), self._read_back(action)):
                 return
             self._back_off(attempt)
         state = StepState.MISMATCH if replied else StepState.FAILED
         said = "the device said ok, but its point does not show it" if replied else "the device did not take it"
-        self._mark(self._s.steps()[action.id], state, said)
+        self._mark(self._s.step(action.id), state, said)
         raise Leave(PlanState.ROLLING_BACK, f"{action.point}: {said} after {self._s.settings.tries} tries")
 
     def _settled_by_look(self, action: Action, record: StepRecord, reading: Reading) -> bool:
@@ -263,7 +263,7 @@ class Pusher:
 
     def _keep_receipt(self, intent: StepRecord, receipt: Receipt) -> None:
         known = replace(receipt, prior=intent.prior, prior_held_by=intent.prior_held_by)
-        stored = self._s.steps()[intent.action_id]
+        stored = self._s.step(intent.action_id)
         known = replace(known, prior=stored.prior, prior_held_by=stored.prior_held_by)
         self._mark(replace(intent, receipt=known), StepState.INTENT, "the device said ok")
 
@@ -293,7 +293,7 @@ class Pusher:
         """Looks at what was verified a moment ago and may have been changed since; whether anything was re-applied."""
         applied = False
         for step in steps:
-            record = self._s.steps()[step.action.id]
+            record = self._s.step(step.action.id)
             if record.state is StepState.VERIFIED:
                 applied = self._look_again(step.action, record) or applied
         return applied

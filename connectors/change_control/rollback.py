@@ -115,7 +115,7 @@ class Rollback:
             self._s.connector(action.connector).release(self._s.receipt(action, record))
         except (OutsideWorldError, RefusedError) as error:
             self._s.failed(action.connector)
-            present = self._s.steps()[record.action_id]
+            present = self._s.step(record.action_id)
             unsure = replace(present, unanswered=present.unanswered + 1, note=str(error))
             self._s.commit("revert: no good reply", steps=(unsure,))
 
@@ -124,13 +124,13 @@ class Rollback:
         action = self._actions[before.action_id]
         reading = self._s.look(action)
         if reading.quality is Quality.GOOD and self._is_undone(action, before, reading) is False:
-            self._undo(self._s.steps()[before.action_id])
+            self._undo(self._s.step(before.action_id))
 
     def _mark_undone(self, action: Action, record: StepRecord) -> None:
         state = StepState.RELEASED if self._s.is_slotted(action) else StepState.REVERTED
         self._mark(record, state, "nothing of ours is in force")
 
     def _mark(self, record: StepRecord, state: StepState, note: str) -> None:
-        present = self._s.steps()[record.action_id]
+        present = self._s.step(record.action_id)
         reverts = max(present.reverts, record.reverts)
         self._s.commit(f"revert: {state}", steps=(replace(present, state=state, reverts=reverts, note=note),))

@@ -53,6 +53,12 @@ class Session:
     actor: str
     plan_id: str
     failures: dict[str, int] = field(default_factory=dict)
+    _positions: dict[str, int] = field(init=False, repr=False)
+    _undo: dict[str, Undo] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._positions = {step.action.id: i for i, step in enumerate(self.plan.steps())}
+        self._undo = {step.action_id: step.undo for step in self.plan.rollback}
 
     def record(self) -> PlanRecord:
         """Where the plan stands now."""
@@ -61,6 +67,15 @@ class Session:
     def steps(self) -> dict[str, StepRecord]:
         """Its steps by action."""
         return {step.action_id: step for step in self.store.steps(self.plan_id)}
+
+    def step(self, action_id: str) -> StepRecord:
+        """One step as it stands now."""
+        return self.store.step(self.plan_id, self._positions[action_id])
+
+    def view(self) -> PlanView:
+        """The plan with its approvals, as the gate asks for it before each write."""
+        approvals = tuple(self.store.approvals(self.plan_id))
+        return PlanView(plan=self.plan, record=self.record(), steps=(), approvals=approvals)
 
     def commit(
         self,
@@ -109,8 +124,10 @@ class Session:
 
     def is_slotted(self, action: Action) -> bool:
         """Whether the point has a slot of ours to relinquish, rather than one value for all."""
-        undo = next(step.undo for step in self.plan.rollback if step.action_id == action.id)
-        return undo is Undo.RELEASE and Capability.RELEASE in self.connector(action.connector).capabilities
+        return (
+            self._undo[action.id] is Undo.RELEASE
+            and Capability.RELEASE in self.connector(action.connector).capabilities
+        )
 
     def look(self, action: Action) -> Reading:
         """What the world shows of an action's point now; unreadable is a reading too."""

@@ -88,11 +88,8 @@ class GovernedGate:
         return ["risk class 3 is forbidden"] if risk >= 3 else []
 
     def _around(self, view: PlanView, people: int, now: datetime) -> Circumstances:
-        return Circumstances(
-            actor=view.plan.proposer,
-            approvals=people,
-            business_hours=self._business_hours(now),
-        )
+        plan = view.plan
+        return Circumstances.of(plan, plan.proposer, people, business_hours=self._business_hours(now))
 
     def _calm_faults(self, view: PlanView, step: Step, now: datetime) -> list[str]:
         touch = self._store.touch(step.action.connector, step.action.point)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twin.errors import RefusedError
-from twin.guardrails import plan_faults
+from twin.guardrails import redundancy_faults
 from twin.plan import ActionKind
 from twin.plan_document import Plan, Step, TargetKind, Wave
 
@@ -29,6 +29,20 @@ class Circumstances:
     actor: str
     approvals: int
     business_hours: bool
+    rooms_in_plan_permille: int = 0
+    breaks_redundant_pair: bool = False
+
+    @classmethod
+    def of(cls, plan: Plan, actor: str, approvals: int, *, business_hours: bool) -> Circumstances:
+        """What holds for every step of a plan alike."""
+        reached = {room for step in plan.steps() for room in step.target.rooms}
+        return cls(
+            actor=actor,
+            approvals=approvals,
+            business_hours=business_hours,
+            rooms_in_plan_permille=round(1000 * len(reached) / max(1, plan.rooms_in_site)),
+            breaks_redundant_pair=bool(redundancy_faults(plan)),
+        )
 
 
 def facts_of(plan: Plan, wave: Wave, step: Step, around: Circumstances) -> Mapping[str, Fact]:
@@ -42,14 +56,13 @@ def facts_of(plan: Plan, wave: Wave, step: Step, around: Circumstances) -> Mappi
         message = f"{step.action.point}: {number} is no finite number of ordinary size"
         raise RefusedError(message)
     point = step.action.point
-    reached = {room for s in plan.steps() for room in s.target.rooms}
     rooms = max(1, plan.rooms_in_site)
     return {
         "value_milli": round(number * 1000),
         "is_room_setpoint": "setpoint" in point and "supply" not in point,
         "is_occupied_setpoint": "setpoint" in point and "supply" not in point and "unoccupied" not in point,
         "rooms_in_wave_permille": round(1000 * len(wave.rooms) / rooms),
-        "rooms_in_plan_permille": round(1000 * len(reached) / rooms),
+        "rooms_in_plan_permille": around.rooms_in_plan_permille,
         "is_one_unit": step.target.kind in {TargetKind.UNIT, TargetKind.SITE} or len(wave.rooms) <= 1,
         "people": math.ceil(step.target.people),
         "production": step.target.production,
@@ -57,7 +70,7 @@ def facts_of(plan: Plan, wave: Wave, step: Step, around: Circumstances) -> Mappi
         "approvals": around.approvals,
         "risk_class": plan.risk_class,
         "inside_calibrated_range": step.inside_calibrated_range,
-        "breaks_redundant_pair": any("redundant pair" in fault for fault in plan_faults(plan)),
+        "breaks_redundant_pair": around.breaks_redundant_pair,
     }
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from connectors.files import FileSource
-from connectors.settings import SiteFile
+from connectors.files.cells import in_product_unit
+from connectors.settings import SiteFile, SourceMapping
 from connectors.telemetry_store import Appended, Collector, ParquetTelemetryStore
 from twin.errors import BadInputError
 from twin.health.examine import COMPANIONS, examine, future_rows, missing_points
@@ -20,7 +21,7 @@ from twin.health.finding import Finding, FindingKind, finding_from_json
 from twin.ports import TelemetrySource
 from twin.vocab import PointKind
 
-EXAMINED_ROWS = 6_000_000
+EXAMINED_ROWS = 2_500_000
 """Rows of one kind that are examined at once, the newest ones, which bounds memory."""
 Told = Callable[[float, float, str], None]
 
@@ -197,7 +198,17 @@ def _batches(
     if history is None:
         message = f"source {name}: connector {mapping.block.connector!r} has no history; use 'files:' instead"
         raise BadInputError(message)
-    return iter([history.fetch(since, until)]), None
+    return iter([_renamed(history.fetch(since, until), mapping)]), None
+
+
+def _renamed(rows: pd.DataFrame, mapping: SourceMapping) -> pd.DataFrame:
+    """Rows of a connector with the site's points: ``column`` names the connector's point."""
+    parts = []
+    for column in mapping.columns:
+        own = rows[rows["point"] == column.column]
+        values = in_product_unit(own["value"].to_numpy(dtype=float), column, mapping.step_s)
+        parts += [own.assign(point=point, value=values) for point in column.points.values()]
+    return pd.concat(parts, ignore_index=True) if parts else rows.iloc[:0]
 
 
 def _collect(

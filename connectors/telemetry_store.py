@@ -36,7 +36,7 @@ SCHEMA = pa.schema(
 _ORDER = [("point", "ascending"), ("timestamp", "ascending"), ("value", "ascending")]
 Filter = tuple[str, str, object]
 _ROW_GROUP = 250_000
-_STAGED_ROWS = 4_000_000
+_STAGED_ROWS = 2_000_000
 """Rows that an import collects before it merges them, which bounds its memory."""
 
 

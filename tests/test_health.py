@@ -15,9 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from twin.health import Finding, FindingKind, finding_from_json
-from twin.health.clocks import receipt_skew
 from twin.health.examine import examine, future_rows, missing_points
-from twin.health.series import Series
 from twin.site import Location, Point, Site, Zone
 from twin.telemetry import calibration_data
 from twin.telemetry.irradiance import clear_sky_global_w_m2, sine_of_altitude
@@ -182,14 +180,8 @@ def test_rows_from_the_future_are_set_apart() -> None:
     future, findings = future_rows(frame, at(STEPS - 10), 900.0)
     assert len(future) == 8 * 7
     assert {one.kind for one in findings} == {FindingKind.FUTURE}
+    assert {one.numbers["ahead_s"] for one in findings} == {9 * 900.0}
     assert all(one.excluded for one in findings)
-
-
-def test_a_newest_stamp_after_its_arrival_shows_a_clock_that_is_ahead() -> None:
-    series = Series(point=SITE.points[0], times_s=np.array([0.0, 900.0, 1800.0]), values=np.zeros(3), step_s=900.0)
-    (finding,) = receipt_skew(series, datetime.fromtimestamp(0.0, tz=UTC))
-    assert finding.numbers["skew_s"] == 1800.0
-    assert list(receipt_skew(series, datetime.fromtimestamp(1800.0, tz=UTC))) == []
 
 
 @pytest.mark.parametrize("hours", [-1, 1, 6])

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from connectors.ingest import Telemetry
+from connectors.ingest import Telemetry, ingest
+from connectors.settings import read_site
 from connectors.settings.template import TEMPLATE
 from connectors.telemetry_store import ParquetTelemetryStore
 from twin.cli import run
+from twin.errors import BadInputError
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = ("outdoor_f", "ghi", "electricity_kwh", "fans_kwh", "cooling_kwh", "gas_therm")
@@ -202,6 +205,31 @@ def test_a_bad_site_file_ends_with_exit_code_2(
 def test_an_error_is_one_json_document_when_asked(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["ingest", "--workspace", str(workspace), "--source", "bms", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["exit_code"] == 2
+
+
+class _History:
+    """A system that tells its past in its own names."""
+
+    name = "bms"
+
+    def fetch(self, since: datetime | None, until: datetime | None) -> pd.DataFrame:
+        stamps = pd.date_range(since or "2023-03-06", until or "2023-03-07", freq="15min", tz="UTC", inclusive="left")
+        return pd.DataFrame({"timestamp": stamps, "point": "AI-7", "value": 21.5})
+
+
+def test_a_connector_with_history_is_a_source(tmp_path: Path) -> None:
+    source = (
+        "sources:\n  past:\n    connector: bms\n    columns:\n"
+        "      - {column: AI-7, kind: zone_air_temperature, unit: degC, of: core}\nconnectors:\n  bms: {type: x}\n"
+    )
+    site_file = read_site((TEMPLATE[: TEMPLATE.index("sources:")] + source).encode(), tmp_path / "site.yaml")
+    telemetry = Telemetry(tmp_path / "telemetry")
+    now = datetime(2023, 4, 1, tzinfo=UTC)
+    done = ingest(site_file, telemetry, now=now, histories={"bms": _History()})
+    assert done.total.new == 96
+    assert telemetry.store.counts() == {"core/zone_air_temperature": 96}
+    with pytest.raises(BadInputError, match="'bms' has no history"):
+        ingest(site_file, telemetry, now=now)
 
 
 def test_ctrl_c_in_the_middle_of_an_ingest_leaves_a_store_that_goes_on(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -20,9 +21,12 @@ from twin.cli.output import (
     var,
 )
 from twin.errors import BadInputError
+from twin.plan import Capability
 
 if TYPE_CHECKING:
     from connectors.ingest import Ingested
+    from connectors.settings import SiteFile
+    from twin.ports import TelemetrySource
 
 LISTED = 40
 
@@ -57,12 +61,29 @@ def ingest(
             files=file or (),
             since=moment(since, zone, "--since"),
             until=moment(until, zone, "--until"),
+            histories=_histories(site_file, workspace),
             progress=tell,
         )
     if as_json:
         print_json(done.to_json() | {"health_file": str(telemetry.health_file)})
     else:
         _show(done)
+
+
+def _histories(site_file: SiteFile, workspace: Path) -> Mapping[str, TelemetrySource]:
+    """Connectors that sources name and that can tell the past."""
+    named = {mapping.block.connector for mapping in site_file.sources.values()} - {None}
+    if not named:
+        return {}
+    from connectors.change_control.clocks import SystemClock
+    from twin.cli.worlds import build_connectors
+
+    built = build_connectors(site_file, SystemClock(), workspace)
+    return {
+        name: cast("TelemetrySource", connector)
+        for name, connector in built.items()
+        if name in named and Capability.HISTORY in connector.capabilities
+    }
 
 
 def moment(text: str | None, zone: object, what: str) -> datetime | None:

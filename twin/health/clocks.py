@@ -50,15 +50,6 @@ def off_grid(series: Series) -> Iterator[Finding]:
         yield series.finding(FindingKind.CLOCK, 0, last, sentence, excluded=False, skew_s=shift)
 
 
-def receipt_skew(series: Series, received: datetime) -> Iterator[Finding]:
-    """The newest stamp against the moment at which it arrived: rows from the future show a clock that is ahead."""
-    ahead = float(series.times_s[-1]) - received.timestamp()
-    if ahead > series.step_s:
-        last = len(series.times_s) - 1
-        sentence = f"its newest stamp is {ahead / 60:.0f} min ahead of its arrival; the clock of its source is ahead"
-        yield series.finding(FindingKind.CLOCK, last, last, sentence, excluded=True, skew_s=ahead)
-
-
 def lagging(group: Sequence[Series], tables: Array) -> Iterator[Finding]:
     """Series of one kind that run later or earlier than the others.
 

@@ -73,21 +73,23 @@ def future_rows(frame: pd.DataFrame, now: datetime, step_s: float) -> tuple[pd.D
     """Rows that lie in the future, and a finding about each point that has some; they belong in quarantine."""
     limit = pd.Timestamp(now) + pd.Timedelta(seconds=step_s)
     future = frame[frame["timestamp"] > limit]
-    found = [
-        Finding(
-            kind=FindingKind.FUTURE,
-            point=str(name),
-            sentence=f"{name}: {len(rows)} rows lie up to "
-            f"{(rows['timestamp'].max() - pd.Timestamp(now)).total_seconds() / SECONDS_PER_HOUR:.1f} h in the future; "
-            "quarantined, check the clock of their source",
-            start=rows["timestamp"].min().to_pydatetime(),
-            end=rows["timestamp"].max().to_pydatetime(),
-            numbers={"rows": float(len(rows))},
-            excluded=True,
-        )
-        for name, rows in future.groupby("point", observed=True)
-    ]
-    return future, found
+    return future, [_ahead(str(name), rows, now) for name, rows in future.groupby("point", observed=True)]
+
+
+def _ahead(name: str, rows: pd.DataFrame, now: datetime) -> Finding:
+    """A clock that is ahead, estimated from the newest stamp against its arrival."""
+    newest = rows["timestamp"].max().to_pydatetime()
+    ahead_s = (newest - now).total_seconds()
+    return Finding(
+        kind=FindingKind.FUTURE,
+        point=name,
+        sentence=f"{name}: {len(rows)} rows lie up to {ahead_s / SECONDS_PER_HOUR:.1f} h after their arrival; "
+        "quarantined, the clock of their source is ahead",
+        start=rows["timestamp"].min().to_pydatetime(),
+        end=newest,
+        numbers={"rows": float(len(rows)), "ahead_s": ahead_s},
+        excluded=True,
+    )
 
 
 def _by_owner(by_kind: Mapping[PointKind, Sequence[Series]], kinds: Sequence[PointKind]) -> dict[str, list[Series]]:

@@ -79,6 +79,13 @@ def test_init_writes_a_site_file_that_passes_its_own_check(tmp_path: Path, capsy
     assert "exists already" in refused(capsys, "init", str(tmp_path / "new"))
 
 
+def test_the_check_says_whether_the_files_have_the_columns(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(capsys, "site", "check", "--workspace", str(workspace))["sources_not_ready"] == {}
+    table().drop(columns="fans_kwh").to_csv(workspace / "telemetry" / "building.csv", index=False)
+    why = told(capsys, "site", "check", "--workspace", str(workspace))["sources_not_ready"]["building"]
+    assert "column 'fans_kwh' is missing" in why
+
+
 def test_the_schema_is_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert "zones" in told(capsys, "site", "schema")["properties"]
 

@@ -54,6 +54,15 @@ class FileSource:
             found.extend(path for path in matches if path not in found)
         return found
 
+    def obstacle(self) -> str:
+        """Why the files cannot be read as the site file says, judged by their headers; empty when they can."""
+        try:
+            for path in self.files():
+                _absent(path, self.mapping)
+        except BadInputError as error:
+            return str(error)
+        return ""
+
     def fetch(self, since: datetime | None, until: datetime | None) -> pd.DataFrame:
         """All rows of ``[since, until)`` at once; see ``batches`` for large files."""
         frames = list(self.batches(since, until))

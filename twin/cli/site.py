@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from twin.cli.output import HERE, JsonOption, WorkspaceOption, print_json, print_table, require_workspace, say
 from twin.errors import BadInputError, OutsideWorldError
+
+if TYPE_CHECKING:
+    from connectors.settings import SiteFile
 
 site = typer.Typer(no_args_is_help=True, help="Check the site file of a workspace.")
 
@@ -46,10 +49,11 @@ def init(
 
 @site.command()
 def check(workspace: WorkspaceOption = HERE, as_json: JsonOption = False) -> None:
-    """Check site.yaml and say what it describes."""
+    """Check site.yaml, say what it describes, and whether its telemetry files have the columns that it names."""
     from connectors.settings import load_site
 
     site_file = load_site(require_workspace(workspace) / "site.yaml")
+    obstacles = _obstacles(site_file)
     described = site_file.site
     facts = {
         "zones": len(described.zones),
@@ -62,10 +66,22 @@ def check(workspace: WorkspaceOption = HERE, as_json: JsonOption = False) -> Non
     }
     if as_json:
         meters = {str(meter.kind): [str(use) for use in meter.covers] for meter in described.meters}
-        print_json({"ok": True, "name": described.name, **facts, "meters": meters, "digest": site_file.digest})
+        document = {"ok": True, "name": described.name, **facts, "meters": meters, "digest": site_file.digest}
+        print_json({**document, "sources_not_ready": obstacles})
         return
     rows = [(name.replace("_", " "), str(count)) for name, count in facts.items()]
     print_table(f"{described.name}: the site file is fine", ("what", "count"), rows)
+    for name, why in obstacles.items():
+        say(f"source {name} cannot be read yet: {why}")
+
+
+def _obstacles(site_file: SiteFile) -> dict[str, str]:
+    """Source → why its files cannot be read; those that can are left out."""
+    from connectors.files import FileSource
+
+    sources = {name: one for name, one in site_file.sources.items() if one.block.connector is None}
+    found = {name: FileSource(one, site_file.folder).obstacle() for name, one in sources.items()}
+    return {name: why for name, why in found.items() if why}
 
 
 @site.command()

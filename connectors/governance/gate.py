@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from connectors.governance.approvals import counted
@@ -28,12 +28,14 @@ class GovernedGate:
         *,
         business_hours: Callable[[datetime], bool],
         calm: Calm | None = None,
+        ground: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._store = store
         self._identity = identity
         self._bundle = bundle
         self._business_hours = business_hours
         self._calm = calm or Calm()
+        self._ground = ground
         self._standing = Standing(store, identity)
 
     def plan_refusals(self, view: PlanView, now: datetime) -> Sequence[str]:
@@ -50,6 +52,7 @@ class GovernedGate:
                 f"the policy text changed since the plan was made (then {plan.evidence.policy_digest[:12]}, now "
                 f"{bundle.digest[:12]})"
             )
+        found += self._ground_refusals(plan)
         around = self._around(view, self._people(view, now), now)
         found += [said for w in plan.waves for s in w.steps if (said := bundle.refusal(plan, w, s, around))]
         if view.record.state is PlanState.APPROVED:
@@ -65,6 +68,16 @@ class GovernedGate:
         if people < approvers_needed(view.plan.risk_class):
             found.append("its approvals no longer count")
         return found
+
+    def _ground_refusals(self, plan: Plan) -> list[str]:
+        """What the plan stands on and has changed since: the calibration, the site file."""
+        names = {"model_id": "calibration", "site_digest": "site file"}
+        then = {"model_id": plan.evidence.model_id, "site_digest": plan.evidence.site_digest}
+        return [
+            f"the {names[key]} changed since the plan was made (then {then[key][:12]}, now {now[:12]})"
+            for key, now in self._ground().items()
+            if now != then[key]
+        ]
 
     def _approval_refusals(self, view: PlanView, now: datetime) -> list[str]:
         needed = approvers_needed(view.plan.risk_class)

@@ -14,7 +14,7 @@ from change_world import EVIDENCE, PASSWORD, make_plan, room_step
 from connectors.governance import propose
 from connectors.settings.template import TEMPLATE
 from twin.cli import run
-from twin.cli.control_room import ControlRoom, open_control_room, principal_of
+from twin.cli.control_room import ControlRoom, open_control_room, present_ground, principal_of
 from twin.plan_document import Plan
 
 POINTS = {f"{room}/cooling_setpoint_occupied_c": 24.0 for room in ("room-0", "room-1", "room-2")}
@@ -47,7 +47,7 @@ def proposed(workspace: Path, **changes: object) -> Plan:
             "hold_until": now + timedelta(days=1),
             "settle_s": 0.0,
             "guards": [],
-            "evidence": replace(EVIDENCE, policy_digest=room.policies.bundle().digest),
+            "evidence": replace(EVIDENCE, policy_digest=room.policies.bundle().digest, **present_ground(workspace)),
             **changes,
         },
     )
@@ -144,3 +144,36 @@ def test_a_wrong_password_is_refused(workspace: Path, monkeypatch: pytest.Monkey
     plan = proposed(workspace)
     monkeypatch.setenv("UNDERSTUDY_PASSWORD", "something else")
     assert run(["plan", "approve", plan.id, "--as", "anna", "--workspace", str(workspace)]) == 3
+
+
+def test_a_site_file_changed_after_approval_makes_the_plan_stale(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, at = proposed(workspace), ["--workspace", str(workspace)]
+    assert run(["plan", "approve", plan.id, "--as", "anna", *at]) == 0
+    site = workspace / "site.yaml"
+    site.write_text(
+        site.read_text(encoding="utf-8").replace("floor_area_m2: 150", "floor_area_m2: 151"), encoding="utf-8"
+    )
+    assert run(["plan", "push", plan.id, "--as", "olga", *at]) == 3
+    assert "site file changed since the plan was made" in capsys.readouterr().err
+
+
+def test_the_agent_takes_up_what_was_left_and_enforces_deadlines(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, at = proposed(workspace), ["--workspace", str(workspace), "--json"]
+    run(["plan", "approve", plan.id, "--as", "anna", *at])
+    run(["plan", "push", plan.id, "--as", "olga", *at])
+    room_of(workspace).store.request_stop(plan.id, "gina", "smells odd", hold=False)
+    capsys.readouterr()
+    assert run(["agent", "--rounds", "1", *at]) == 0
+    assert "rolled_back" in str(said(capsys)["told"])
+
+
+def test_a_dossier_is_written_as_a_page_and_a_document(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan, at = proposed(workspace), ["--workspace", str(workspace), "--json"]
+    capsys.readouterr()
+    assert run(["plan", "dossier", plan.id, *at]) == 0
+    assert said(capsys)["plan_id"] == plan.id
+    assert (workspace / "var" / "dossiers" / f"{plan.id[:12]}.html").read_text(encoding="utf-8").startswith("<!doctype")

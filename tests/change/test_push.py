@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -204,3 +205,75 @@ def test_a_guard_breached_while_a_wave_settles_stops_it_before_its_end(world: Wo
     world.clock._advance = lambda _: world.building.program(temperature("room-0"), 29.0)
     assert world.push(plan_id).state is PlanState.ROLLED_BACK
     assert world.clock.monotonic() < 400.0
+
+
+def test_a_value_that_the_device_drops_is_applied_once_more_and_then_left_alone(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(1)))
+    drops = 0
+
+    def drop(_: float) -> None:
+        nonlocal drops
+        if world.own() and drops < 5:
+            drops += 1
+            world.building.drop(setpoint("room-0"))
+
+    world.clock._advance = drop
+    assert world.push(plan_id).state is PlanState.PUSHED
+    assert world.states(plan_id)["set-room-0"] is StepState.OVERRIDDEN
+    assert [operation for operation, _ in world.writes()] == ["apply", "apply"]
+
+
+def test_a_destination_that_filled_up_pauses_before_the_move(world: World) -> None:
+    plan_id = world.approved(make_plan([migrate("v2", "h1", "h0"), migrate("v3", "h1", "h0")]))
+    world.hosts._types["g1"] = replace(world.hosts._types["g1"], ram_mb=3072.0)
+    record = world.push(plan_id)
+    assert record.state is PlanState.PAUSED
+    assert "h0 has 0 MB free" in record.reason
+    assert world.hosts.placement()["v3"] == "h1"
+
+
+def test_a_vm_that_moved_after_approval_makes_the_plan_stale(world: World) -> None:
+    plan_id = world.approved(make_plan([migrate("v2", "h1", "h0")]))
+    world.hosts._state["vm/v2/host"] = "h2"
+    with pytest.raises(RefusedError, match="expected h1, shows h2"):
+        world.push(plan_id)
+    assert world.store.record(plan_id).state is PlanState.SUPERSEDED
+
+
+def test_a_vm_moved_by_hand_after_our_move_is_not_moved_back(world: World) -> None:
+    plan_id = world.approved(make_plan([migrate("v2", "h1", "h0")]))
+    world.push(plan_id)
+    world.hosts.operate("vm/v2/host", "h2")
+    assert world.control.rollback(plan_id, "olga").state is PlanState.ROLLED_BACK
+    assert world.hosts.placement()["v2"] == "h2"
+
+
+def test_a_way_back_that_is_blocked_ends_stuck_with_the_point_named(world: World) -> None:
+    plan_id = world.approved(make_plan([migrate("v2", "h1", "h0")]))
+    world.push(plan_id)
+    world.hosts._state["vm/v3/host"] = "h2"
+    world.hosts._state["host/h1/power"] = "off"
+    record = world.control.rollback(plan_id, "olga")
+    assert record.state is PlanState.STUCK
+    assert "vm/v2/host" in record.reason
+    closed = world.control.close_by_hand(plan_id, "olga", "v2 runs on h0 and stays there")
+    assert closed.state is PlanState.CLOSED_BY_HAND
+
+
+def test_a_paused_push_goes_on_where_it_stopped(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(6)))
+
+    def pause(_: float) -> None:
+        world.clock._advance = None
+        world.open_store().request_stop(plan_id, "gina", "lunch", hold=True)
+
+    world.clock._advance = pause
+    assert world.push(plan_id).state is PlanState.PAUSED
+    assert world.control.resume(plan_id, "olga").state is PlanState.PUSHED
+    assert len([w for w in world.writes() if w[0] == "apply"]) == 6
+
+
+def test_a_watching_point_that_goes_silent_during_the_push_pauses_it(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+    world.clock._advance = lambda _: world.fail("read", temperature("room-0"), *[Fault.OFFLINE] * 99)
+    assert world.push(plan_id).state is PlanState.PAUSED

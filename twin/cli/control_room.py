@@ -6,6 +6,7 @@ import getpass
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from twin.cli.output import require_workspace
-from twin.errors import RefusedError
+from twin.errors import BadInputError, RefusedError
 from twin.ports import Clock, Connector
 from twin.site import Site
 
@@ -88,7 +89,10 @@ def open_control_room(
     policies = PolicyFolder(workspace / "policies")
     identity = Identity(store, clock)
     world = dict(connectors) if connectors is not None else build_connectors(site_file, clock, workspace)
-    gate = GovernedGate(store, identity, policies.bundle, business_hours=works_at(site_file.site))
+    hours = works_at(site_file.site)
+    gate = GovernedGate(
+        store, identity, policies.bundle, business_hours=hours, ground=lambda: present_ground(workspace)
+    )
     lock = FileLock(folder.lock_file)
     control = ChangeControl(store, world, clock, gate, lock, settings, proof=lambda: folder.verify(store))
     return ControlRoom(
@@ -102,6 +106,17 @@ def open_control_room(
         clock=clock,
         site=site_file.site,
     )
+
+
+def present_ground(workspace: Path) -> dict[str, str]:
+    """Digest of the site file and id of the model in use, as they are now; a workspace without a model has only one."""
+    from twin.cli.workspace import Workspace
+
+    here = Workspace.at(workspace)
+    ground = {"site_digest": here.site_file.digest}
+    with suppress(BadInputError, RefusedError):
+        ground["model_id"] = here.models.current().model_id
+    return ground
 
 
 def principal_of(room: ControlRoom, name: str | None) -> Principal:

@@ -195,6 +195,7 @@ def act(here: Workspace, model: Model, story: Story, untouched: Future[Record], 
     with world.building:
         room = _room(here, world)
         people = _people(room)
+        story.tell("accounts", {"names": list(people), "password": PASSWORD})
         proposal, plan_id = _propose(here, model, world, room, people[PROPOSER], seed, tell)
         story.tell("plan", _plan_facts(room, plan_id, proposal))
         story.tell("approval", _approve(room, plan_id, people))

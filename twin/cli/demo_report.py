@@ -39,6 +39,10 @@ def show(facts: Mapping[str, Any]) -> None:
     print_table("Predicted and realised saving of the week", *_saving_rows(facts["verification"]))
     comfort = facts["discomfort_kh"]
     say(f"occupied discomfort: {comfort['untouched']:.0f} K·h untouched, {comfort['plan']:.0f} K·h with the plan")
+    say(
+        f"accounts to play on with (--as NAME, UNDERSTUDY_PASSWORD={facts['accounts']['password']}): "
+        f"{', '.join(facts['accounts']['names'])}"
+    )
     say(f"audit log: {facts['audit_rows']} rows, {'proved' if facts['audit_ok'] else 'BROKEN'}")
 
 

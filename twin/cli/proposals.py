@@ -179,7 +179,7 @@ def draft_plan(
     building = carrier(connectors, building_points, "the program of the building")
     hosts = carrier(connectors, machine_points, "the moves of VMs")
     present_values = {**_read(connectors, building, building_points), **_read(connectors, hosts, machine_points)}
-    hold_until = rehearsal.drivers[0].end
+    hold_until = max(rehearsal.drivers[0].end, now + timedelta(days=AHEAD_DAYS))
     ground = Ground(building=building, hosts=hosts, present=present_values, seen=rehearsal.seen, hold_until=hold_until)
     effect = proposal.effect
     return assemble_plan(
@@ -196,7 +196,7 @@ def draft_plan(
         settle_s=site.step_s,
         guards=temperature_guards(site, connectors, building),
         kpis=kpi_forecasts(effect.baseline, effect.candidate, effect.delta),
-        evidence=_evidence(here, proposal, model, policy_digest, seed),
+        evidence=_evidence(here, proposal, model, policy_digest, seed, now - rehearsal.drivers[0].start),
         rehearsal=rehearse_rollback(site, model.parameters, rehearsal.drivers[0], proposal.policy),
         alternatives=_alternatives(proposal),
     )
@@ -251,11 +251,14 @@ def temperature_guards(site: Site, connectors: Mapping[str, Connector], building
     )
 
 
-def _evidence(here: Workspace, proposal: Proposal, model: Model, policy_digest: str, seed: int) -> Evidence:
+def _evidence(
+    here: Workspace, proposal: Proposal, model: Model, policy_digest: str, seed: int, age: timedelta
+) -> Evidence:
     from optimizer.proposal import changed_points
     from twin.plan_document import Evidence
 
     changed = changed_points(here.site, proposal.policy)
+    stale = (f"the telemetry ends {age.days} days before the plan was made: ingest newer",) if age.days > 0 else ()
     return Evidence(
         scenario=f"goal {proposal.goal.name}",
         seed=seed,
@@ -265,6 +268,7 @@ def _evidence(here: Workspace, proposal: Proposal, model: Model, policy_digest: 
         policy_digest=policy_digest,
         code_version=model.code_version,
         candidate_policy={point: f"{value:g}" for point, value in changed.items()},
+        data_health=stale,
         assumptions=(
             "people, lights, plugs and VM demand as forecast from the telemetry; weather as the forecast says",
             "the site runs as its file says under 'operation' where the plan changes nothing",

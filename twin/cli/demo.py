@@ -106,6 +106,7 @@ def fresh_workspace(folder: Path) -> Workspace:
     Raises:
         BadInputError: the folder holds something else.
     """
+    import scenarios
     from connectors.bundled_site import bundled_site_folder
 
     if folder.exists() and any(folder.iterdir()):
@@ -119,7 +120,7 @@ def fresh_workspace(folder: Path) -> Workspace:
     shutil.copy(bundled / "site.yaml", folder / "site.yaml")
     shutil.copytree(bundled / "telemetry", folder / "telemetry")
     (folder / "scenarios").mkdir()
-    library = bundled_site_folder().parents[1] / "scenarios" / "library"
+    library = Path(scenarios.__file__).parent / "library"
     for file in sorted(library.glob("*.yaml")):
         shutil.copy(file, folder / "scenarios" / file.name)
     return Workspace.at(folder)

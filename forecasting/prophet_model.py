@@ -110,16 +110,14 @@ def _frame(series: Series, first: int, last: int) -> pd.DataFrame:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No log lines of the fitting engine, no deprecation warnings about its own code."""
-    import cmdstanpy  # noqa: F401 - sets the level of its log when it is first imported
-
-    loggers = [logging.getLogger(name) for name in ("cmdstanpy", "prophet", "prophet.plot")]
-    levels = [logger.level for logger in loggers]
+    loggers = [logging.getLogger(name) for name in ("cmdstanpy", "prophet", "prophet.models", "prophet.plot")]
+    before = [logger.disabled for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
+        logger.disabled = True  # a level would not do: the engine sets its own on first use
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        for logger, disabled in zip(loggers, before, strict=True):
+            logger.disabled = disabled

@@ -17,9 +17,9 @@ from forecasting.profile import mean_before, profile
 from forecasting.series import Array, Calendar, Index, Series
 
 BAND_EDGES_H = (0, 1, 2, 3, 4, 6, 9, 12, 18, 24, 36, 48, 72, 120, 168)
-MAX_ORIGINS = 1500
-MAX_ROWS = 5000
-REWEIGHTINGS = 4
+MAX_ORIGINS = 500
+MAX_ROWS = 2000
+REWEIGHTINGS = 3
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from twin.yaml_text import read_yaml
 Moment = date | datetime
 """A date (local midnight of the site) or an aware time."""
 KINDS = ("replay", "forecast", "synthetic")
+_NAME = r"^[^\s<>&\"`=+@-][^\x00-\x1f\x7f<>&\"`\u202a-\u202e\u2066-\u2069]{0,149}$"
 OVERRIDES_FILE = "overrides.yaml"
 LIBRARY = Path(__file__).parent / "library"
 
@@ -135,8 +136,9 @@ class ScenarioSpec(Block):
 
     schema_version: Literal[1] = Field(description="version of this format: 1")
     name: str = Field(
-        pattern=r"^\w[\w .,:=+(){}\[\]-]{0,149}$",
-        description="letters, digits, blanks and .,:=+-_(){}[], at most 150 characters, unique in a run",
+        pattern=_NAME,
+        description='up to 150 characters without < > & " ` and control characters, not beginning with = + - @; '
+        "unique in a run",
     )
     description: str = Field(default="", description="a sentence for people")
     site: str | None = Field(

@@ -60,6 +60,16 @@ def test_a_fault_names_file_line_column_and_remedy(tmp_path: Path, text: str, pl
     assert words in message
 
 
+@pytest.mark.parametrize("name", ["+1 K / night 50 %", "a<b", "=HYPERLINK(1)", "tab\\there", "x\u202ey"])
+def test_names_that_could_be_code_are_refused(tmp_path: Path, name: str) -> None:
+    assert "pattern" in fault(tmp_path, f'schema_version: 1\nname: "{name}"\n')
+
+
+@pytest.mark.parametrize("name", ["Nachtabsenkung 2 K (früh)", "SAT reset / DCV 20 %", "setpoint_21-24"])
+def test_names_in_plain_language_are_taken(tmp_path: Path, name: str) -> None:
+    assert expanded(tmp_path, f"schema_version: 1\nname: {name}\n")[0].name == name
+
+
 def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     message = fault(tmp_path, HEAD + "polcy: {}\npolicy: {economizer: sometimes}\n")
     assert message.startswith("2 faults:")

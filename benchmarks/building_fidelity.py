@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +45,7 @@ QUICK_TRIALS = 3
 def measure(chosen: argparse.Namespace) -> Document:
     """Both buildings."""
     shared = frame.shared_folder()
-    cache = Path(os.environ.get("UNDERSTUDY_FIDELITY_CACHE") or tempfile.mkdtemp(prefix="understudy-fidelity-"))
+    cache = Path(os.environ.get("UNDERSTUDY_FIDELITY_CACHE") or frame.ROOT / "var" / "fidelity")
     medium, year = medium_office(shared)
     small = small_office(seed=chosen.seed + 1)
     if chosen.quick:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from connectors.bundled_site import bundled_site_folder, demo_model, met
@@ -267,3 +269,13 @@ def test_two_buildings_that_nobody_touches_are_the_same_building(site: Site) -> 
         for one in (first, second):
             one.advance_hours(24)
         np.testing.assert_array_equal(first.record().building, second.record().building)
+
+
+def test_the_example_of_the_manual_runs() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "emulator.md").read_text()
+    example = text.split("```python\n")[1].split("```")[0]
+    names: dict[str, object] = {}
+    exec(example, names)
+    rows = names["rows"]
+    assert isinstance(rows, pd.DataFrame)
+    assert len(rows) == 96 * rows["point"].nunique()

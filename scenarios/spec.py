@@ -229,6 +229,8 @@ def read_overrides(path: Path) -> dict[str, OverrideSpec]:
 def scenario_files(paths: list[Path]) -> list[Path]:
     """The scenario files that paths name; a folder stands for its ``*.yaml`` and ``*.yml`` in the order of names.
 
+    Files of overrides are left out, so that ``scenarios/*.yaml`` of a shell works.
+
     Raises:
         BadInputError: a path does not exist, or a folder holds no scenario.
     """
@@ -243,7 +245,7 @@ def scenario_files(paths: list[Path]) -> list[Path]:
                 raise BadInputError(message)
             files.extend(found)
         elif path.is_file():
-            files.append(path)
+            files.extend([path] if path.name != OVERRIDES_FILE or len(paths) == 1 else [])
         else:
             raise BadInputError(f"{path}: there is no such scenario file; check the path")
     return list(dict.fromkeys(files))

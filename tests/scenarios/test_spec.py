@@ -149,3 +149,9 @@ def test_a_folder_without_scenarios_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="no such scenario file"):
         scenario_files([tmp_path / "none.yaml"])
+
+
+def test_a_shell_pattern_that_catches_the_overrides_works(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(HEAD)
+    (tmp_path / "overrides.yaml").write_text("heat_wave: {outdoor_temperature_shift_k: 5}\n")
+    assert scenario_files(sorted(tmp_path.glob("*.yaml"))) == [tmp_path / "a.yaml"]

@@ -150,6 +150,8 @@ def test_right_labels_move_to_the_start_of_their_step(tmp_path: Path) -> None:
         ("format: '%d.%m.%Y %H:%M', time_zone: Europe/Berlin", "01.01.2023 01:00"),
         ("label: left", "2023-01-01T01:00:00+01:00"),
         ("label: left", "2023-01-01T00:00:00Z"),
+        ("time_zone: UTC", "2022-12-31 24:00:00"),
+        ("format: '%m/%d/%Y %H:%M', time_zone: UTC", "12/31/2022 24:00"),
     ],
 )
 def test_times_are_read_in_many_forms(tmp_path: Path, form: str, text: str) -> None:

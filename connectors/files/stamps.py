@@ -13,6 +13,8 @@ from connectors.settings.sources import StampBlock
 from twin.errors import BadInputError
 
 _OFFSET = r"(?:[Zz]|[+-]\d\d:?\d\d)$"
+_END_OF_DAY = r"(?<=[ T])24:00"
+"""Midnight at the end of a day, as some loggers write it."""
 Micros = NDArray[np.int64]
 NO_TIME = np.iinfo(np.int64).min
 """The mark of a stamp that could not be read or does not exist."""
@@ -84,7 +86,11 @@ class StampReader:
             known = _aware(pd.DatetimeIndex(aware), aware.isna().to_numpy())
         if offset.all():
             return Parsed(known.utc[codes], known.bad[codes], known.skipped[codes], known.repeated[codes])
-        wall = pd.to_datetime(labels.mask(offset), format=form, errors="coerce")
+        midnight = np.array(labels.str.contains(_END_OF_DAY, regex=True), dtype=np.bool_)
+        labels = labels.str.replace(_END_OF_DAY, "00:00", regex=True)
+        wall = pd.to_datetime(labels.mask(offset), format=form, errors="coerce") + pd.to_timedelta(
+            midnight.astype(np.int64), unit="D"
+        )
         index = pd.DatetimeIndex(wall)[codes]
         at = offset[codes]
         parsed = self._wall(index, np.asarray(index.isna()), keys, first_row, texts, at)

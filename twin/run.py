@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twin.building.model import BuildingModel, Sun
 from twin.building.parameters import Parameters
-from twin.building.program import Program, compile_program
+from twin.building.program import compile_program
 from twin.compute import ComputeModel
 from twin.drivers import Drivers
 from twin.policy import Policy
@@ -28,19 +28,18 @@ SETTLE_DAYS = 7
 class Simulation:
     """The processes of one run and what they share."""
 
-    def __init__(self, site: Site, drivers: Drivers, program: Program, building: BuildingModel) -> None:
-        self.site, self.drivers, self.program, self.building = site, drivers, program, building
+    def __init__(self, site: Site, drivers: Drivers, building: BuildingModel) -> None:
+        self.site, self.drivers, self.building = site, drivers, building
         self.it_power_w = np.zeros(drivers.steps)
         self.compute: ComputeModel | None = None
         zones = site.zone_index()
         self._host_zone = [zones.get(host.zone or "", -1) for host in site.hosts]
 
     def operate(self, env: simpy.Environment) -> Generator[Any, Any, None]:
-        """Events of the operating hours: the building is brought up to date whenever a unit's schedule switches."""
-        step_s = self.drivers.step_s
-        for step in switches(self.program):
-            yield env.timeout(step * step_s - env.now)
-            self.building.advance(int(step))
+        """Bring the building up to date week by week; its controller lives in the kernel, so nothing else needs to."""
+        while True:
+            yield env.timeout(7 * SECONDS_PER_DAY)
+            self.building.advance(min(int(env.now // self.drivers.step_s), self.drivers.steps))
 
     def serve(self, env: simpy.Environment, model: ComputeModel, seed_rows: Array) -> Generator[Any, Any, None]:
         """Events of the hosts: demand changes, and their power becomes heat of the zone that they stand in."""
@@ -71,12 +70,6 @@ class Simulation:
                     self.building.other_w[:steps, zone] += power[:, host] * share
 
 
-def switches(program: Program) -> NDArray[np.int64]:
-    """Steps at which the schedule of any unit switches, in order."""
-    changed = np.any(np.diff(program.arrays.scheduled.astype(np.int8), axis=0) != 0, axis=1)
-    return np.flatnonzero(changed).astype(np.int64) + 1
-
-
 def simulate(
     site: Site,
     parameters: Parameters,
@@ -103,7 +96,7 @@ def simulate(
 
     program = compile_program(site, policy, drivers.start, drivers.steps, drivers.step_s)
     building = BuildingModel(site, parameters, drivers, program, sun=sun)
-    simulation = Simulation(site, drivers, program, building)
+    simulation = Simulation(site, drivers, building)
     compute, demand = _compute(site, drivers, policy, seed) if hosts is None else (None, None)
     if compute is None and hosts is None:
         simulation.it_power_w += _recorded_it(drivers, building)

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from numba import njit
+from numba import config, njit
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_FOLDER = Path(__file__).parent
+
+
+def _cache_folder() -> str:
+    """A folder for machine code, named after the sources of this package.
+
+    numba renews a cached function when its own file changes, not when a function that it calls does; with a name of all
+    sources nothing stale is ever run. Empty (numba's own choice) where the package cannot be written to.
+    """
+    parts = [path.read_bytes() for path in sorted(_FOLDER.glob("*.py"))]
+    folder = _FOLDER / "__pycache__" / f"machine-{hashlib.sha256(b''.join(parts)).hexdigest()[:12]}"
+    return str(folder) if os.access(_FOLDER, os.W_OK) else ""
+
+
+_CACHE = _cache_folder()
 
 
 def compiled(function: F) -> F:
@@ -17,4 +36,10 @@ def compiled(function: F) -> F:
     """
     maths = {"contract", "reassoc", "nsz", "arcp"}
     options: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": maths, "_nrt": False}
-    return cast(F, njit(**options)(function))
+    settings: Any = config
+    before = settings.CACHE_DIR
+    settings.CACHE_DIR = _CACHE or before
+    try:
+        return cast(F, njit(**options)(function))
+    finally:
+        settings.CACHE_DIR = before

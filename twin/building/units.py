@@ -205,7 +205,7 @@ def run_vav(
         unit.outdoor_share[u] = x
         mix_ratio = unit.ratio[u] + x * (outdoor_ratio - unit.ratio[u])
         mix_c = back_c + x * (outdoor_c - back_c)
-        if np.isnan(wet_c):
+        if mix_c > wanted_c and np.isnan(wet_c):
             wet_c = wet_bulb_c(mix_c, mix_ratio)
         reached = _condition(unit, plant, u, mix_c, mix_ratio, wanted_c, (outdoor_c, wet_c), trial) + fan_k
         trial[FAN] += fan_w

@@ -31,20 +31,20 @@ _BY_UNIT: Mapping[str, tuple[float, float]] = {
     "ppm": (400.0, 2000.0),
 }
 _ROOM_SETPOINT_C = (12.0, 32.0)
-_POWER_VALUES = frozenset({"on", "off"})
 _BY_KIND: Mapping[ActionKind, re.Pattern[str]] = {
     ActionKind.LIVE_MIGRATE: re.compile(r"vm/[^/]+/host"),
-    ActionKind.RESIZE_VM: re.compile(r"vm/[^/]+/(ram_mb|vcpus)"),
-    ActionKind.START_VM: re.compile(r"vm/[^/]+/power"),
-    ActionKind.SHUT_DOWN_VM: re.compile(r"vm/[^/]+/power"),
+    ActionKind.RESIZE_VM: re.compile(r"vm/[^/]+/(ram_mb|memory_bytes|vcpus)"),
+    ActionKind.START_VM: re.compile(r"vm/[^/]+/(power|state)"),
+    ActionKind.SHUT_DOWN_VM: re.compile(r"vm/[^/]+/(power|state)"),
     ActionKind.POWER_OFF_HOST: re.compile(r"host/[^/]+/power"),
     ActionKind.POWER_ON_HOST: re.compile(r"host/[^/]+/power"),
 }
-_POWER_WANTED: Mapping[ActionKind, str] = {
-    ActionKind.START_VM: "on",
-    ActionKind.SHUT_DOWN_VM: "off",
-    ActionKind.POWER_OFF_HOST: "off",
-    ActionKind.POWER_ON_HOST: "on",
+_ON, _OFF = frozenset({"on", "running"}), frozenset({"off", "shut_off"})
+_POWER_WANTED: Mapping[ActionKind, frozenset[str]] = {
+    ActionKind.START_VM: _ON,
+    ActionKind.SHUT_DOWN_VM: _OFF,
+    ActionKind.POWER_OFF_HOST: _OFF,
+    ActionKind.POWER_ON_HOST: _ON,
 }
 MANY_ROOMS = 0.2
 
@@ -85,8 +85,8 @@ def _machine_faults(action: Action) -> list[str]:
     if not _BY_KIND[action.kind].fullmatch(action.point):
         return [f"{action.point}: {action.kind} needs a point like {_BY_KIND[action.kind].pattern}"]
     wanted = _POWER_WANTED.get(action.kind)
-    if wanted is not None and action.value != wanted:
-        return [f"{action.point}: {action.kind} sets {wanted!r}, not {action.value!r}"]
+    if wanted is not None and action.value not in wanted:
+        return [f"{action.point}: {action.kind} sets {' or '.join(sorted(wanted))}, not {action.value!r}"]
     if action.kind is ActionKind.LIVE_MIGRATE and not isinstance(action.value, str):
         return [f"{action.point}: a live migration names its destination host, not {action.value!r}"]
     return []
@@ -163,10 +163,10 @@ class Sight(StrEnum):
 
 
 def same(a: Value | None, b: Value | None, tolerance: float) -> bool:
-    """Whether two values are equal, numbers within a tolerance."""
+    """Whether two values are equal, numbers within a tolerance or the rounding of a 32-bit device."""
     if isinstance(a, str) or isinstance(b, str) or a is None or b is None:
         return a == b
-    return math.isfinite(a) and abs(a - b) <= tolerance
+    return math.isfinite(a) and abs(a - b) <= max(tolerance, 1e-6 * max(abs(a), abs(b)))
 
 
 def sight(action: Action, reading: Reading) -> Sight:

@@ -1,0 +1,168 @@
+"""A plan pushed and rolled back end to end on real systems: a BACnet device, two libvirt hosts."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from peers import BacnetPeer, free_port
+
+from connectors.change_control import ChangeControl, FileLock, PushSettings, SystemClock
+from connectors.plan_store import PlanStore, StoreFolder
+from connectors.set_point import Allowance
+from twin.plan import Action, ActionKind, PlanState, StepState, Value
+from twin.plan_document import Evidence, Guard, Plan, Rehearsal, Step, Target, TargetKind
+from twin.plan_records import Approval
+from twin.ports import Connector
+from twin.vocab import PointKind
+from twin.waves import assemble_plan
+
+pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+SETTINGS = PushSettings(write_timeout_s=2.0, backoff_s=0.2, poll_s=0.1, lease_s=30.0)
+
+
+class OpenGate:
+    def plan_refusals(self, *_: object) -> Sequence[str]:
+        return []
+
+    def step_refusals(self, *_: object) -> Sequence[str]:
+        return []
+
+
+class Site:
+    """A store and a change control over real connectors."""
+
+    def __init__(self, folder: Path, connectors: Mapping[str, Connector]) -> None:
+        self.clock = SystemClock()
+        self.folder = StoreFolder(folder)
+        self.store: PlanStore = self.folder.open("office", self.clock)
+        lock = FileLock(self.folder.lock_file)
+        self.control = ChangeControl(self.store, connectors, self.clock, OpenGate(), lock, SETTINGS)
+
+    def approved(self, steps: Sequence[Step], guards: Sequence[Guard] = (), rooms: int = 5) -> str:
+        now = datetime.now(UTC)
+        plan: Plan = assemble_plan(
+            site="office",
+            title="End to end",
+            question="",
+            proposer="paula",
+            created_at=now,
+            not_before=now,
+            expires_at=now + timedelta(hours=1),
+            hold_until=now + timedelta(days=1),
+            steps=steps,
+            rooms_in_site=rooms,
+            settle_s=0.5,
+            guards=guards,
+            kpis=[],
+            evidence=Evidence(
+                scenario="e2e",
+                seed=1,
+                model_id="m",
+                data_digest="d",
+                site_digest="s",
+                policy_digest="p",
+                code_version="1",
+            ),
+            rehearsal=Rehearsal(ok=True, summary=""),
+        )
+        record = self.store.add(plan)
+        word = Approval(
+            plan_id=record.plan_id,
+            site="office",
+            decision="approve",
+            nonce=record.nonce,
+            expires_at=plan.expires_at,
+            approver="anna",
+            person="anna",
+            reason="",
+            at=now,
+        )
+        self.store.add_approval(word, record.version, PlanState.APPROVED, "")
+        return record.plan_id
+
+    def states(self, plan_id: str) -> list[StepState]:
+        return [step.state for step in self.store.steps(plan_id)]
+
+
+def step(connector: str, point: str, value: Value, expected: Value | None, kind: ActionKind) -> Step:
+    action = Action(
+        id=f"set {point}",
+        kind=kind,
+        connector=connector,
+        point=point,
+        value=value,
+        expected=expected,
+        tolerance=1e-3,
+    )
+    target = TargetKind.ZONE if kind is ActionKind.SET_POINT else TargetKind.VM
+    name = point.split("/", maxsplit=1)[0] if kind is ActionKind.SET_POINT else point.split("/")[1]
+    return Step(action=action, target=Target(kind=target, id=name, rooms=(name,) if target is TargetKind.ZONE else ()))
+
+
+def test_a_plan_is_pushed_to_bacnet_and_rolled_back_and_an_operator_keeps_his_room(
+    tmp_path: Path, bacnet_peer: BacnetPeer
+) -> None:
+    from connectors.bacnet.connector import BacnetConnector
+    from connectors.bacnet.settings import BacnetDevice, BacnetPoint, BacnetSettings
+
+    names = {n: f"zone-{n}/cooling_setpoint" for n in range(1, 6)}
+    allowed = Allowance(min=15.0, max=30.0)
+    points = {
+        name: BacnetPoint(device="ahu", object=f"analog-value,{n}", kind=PointKind.ZONE_COOLING_SETPOINT, write=allowed)
+        for n, name in names.items()
+    }
+    points |= {"zone-1/temperature": BacnetPoint(device="ahu", object="analog-input,1")}
+    connector = BacnetConnector(
+        "bms",
+        BacnetSettings(
+            bind=f"127.0.0.1/8:{free_port(socket.SOCK_DGRAM)}",
+            devices={"ahu": BacnetDevice(instance=bacnet_peer.instance, address=bacnet_peer.address)},
+            points=points,
+            timeout_s=1.0,
+        ),
+    )
+    try:
+        before = {name: connector.read([name])[0].value for name in names.values()}
+        site = Site(tmp_path / "plans", {"bms": connector})
+        steps = [step("bms", name, 23.5, before[name], ActionKind.SET_POINT) for name in names.values()]
+        guard = Guard(name="air", connector="bms", point="zone-1/temperature", low=0.0, high=60.0)
+        plan_id = site.approved(steps, [guard])
+        bacnet_peer.operator(5, 19.0)
+        assert site.control.push(plan_id, "olga").state is PlanState.PUSHED
+        assert site.states(plan_id) == [StepState.VERIFIED] * 4 + [StepState.OVERRIDDEN]
+        assert bacnet_peer.slots(1) == {"13": 23.5}
+        assert site.control.rollback(plan_id, "olga").state is PlanState.ROLLED_BACK
+        assert [bacnet_peer.slots(n) for n in range(1, 6)] == [{}, {}, {}, {}, {"8": 19.0}]
+        assert site.folder.verify(site.store) == []
+    finally:
+        connector.close()
+
+
+def test_a_vm_is_moved_by_a_plan_and_brought_back_by_its_rollback(tmp_path: Path, rig) -> None:
+    from connectors.libvirt_hosts.connector import LibvirtConnector
+    from connectors.libvirt_hosts.settings import LibvirtHost, LibvirtSettings, MoveRules
+
+    rig.reset()
+    connector = LibvirtConnector(
+        "cloud",
+        LibvirtSettings(
+            hosts={host: LibvirtHost(uri=rig.uri(host, "tcp"), migrate_uri=rig.uri(host, "tcp")) for host in rig.hosts},
+            rules=MoveRules(shared_paths=[str(rig.dir / "shared")], moves_per_host=1, memory_margin_bytes=16e6),
+            guests=["g1", "g2"],
+            timeout_s=4.0,
+        ),
+    )
+    try:
+        site = Site(tmp_path / "plans", {"cloud": connector})
+        plan_id = site.approved([step("cloud", "vm/g1/host", "h3", "h1", ActionKind.LIVE_MIGRATE)])
+        assert site.control.push(plan_id, "olga").state is PlanState.PUSHED
+        assert rig.where("g1") == ["h3"]
+        assert site.control.rollback(plan_id, "olga").state is PlanState.ROLLED_BACK
+        assert rig.where("g1") == ["h1"]
+        assert site.folder.verify(site.store) == []
+    finally:
+        connector.close()

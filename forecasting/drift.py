@@ -24,6 +24,8 @@ CLIP = 4.0
 MONTH_H = 720
 BLOCK_H = 48
 RESAMPLES = 300
+EPISODE_H = 168
+"""Alarms in one direction that follow each other within a week are one: the change has been told already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +71,19 @@ class DriftDetector:
         return cls(centre=centre, scale=scale, limit=max(*limits, LEAST_LIMIT))
 
     def alarms(self, errors: Array) -> tuple[Alarm, ...]:
-        """All alarms; after each the sums start again from zero. NaN hours are skipped."""
+        """All alarms, one per episode; after each the sums start again from zero. NaN hours are skipped."""
         up = down = 0.0
         found: list[Alarm] = []
+        last = {1: -EPISODE_H - 1, -1: -EPISODE_H - 1}
         for hour, value in enumerate(_standardised(errors, self.centre, self.scale)):
             if np.isnan(value):
                 continue
             up, down = max(0.0, up + value - SLACK), max(0.0, down - value - SLACK)
             if max(up, down) > self.limit:
-                found.append(Alarm(hour=hour, direction=1 if up > down else -1))
+                direction = 1 if up > down else -1
+                if hour - last[direction] > EPISODE_H:
+                    found.append(Alarm(hour=hour, direction=direction))
+                last[direction] = hour
                 up = down = 0.0
         return tuple(found)
 

@@ -83,3 +83,10 @@ def test_rolling_coverage_tells_which_model_lies() -> None:
     result = backtest(office_week(20, noise=3.0), 24)
     assert not result.lies
     assert replace(result, rolling_coverage_pct=(81.0, 57.0)).lies
+
+
+def test_one_lasting_change_is_told_once() -> None:
+    """A bias of 3 σ for three weeks crosses the limit again and again, and is one alarm."""
+    errors = autocorrelated(1400, 0.5, 1)
+    alarms = DriftDetector.configured(errors[:800]).alarms(errors[800:1304] + 3.0)
+    assert [alarm.direction for alarm in alarms] == [1]

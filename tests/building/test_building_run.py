@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -143,3 +144,12 @@ def test_the_sun_culminates_at_colatitude_plus_declination() -> None:
     noon = int(np.argmax(altitude))
     np.testing.assert_allclose(np.rad2deg(altitude[noon]), 48.0, atol=0.3)
     np.testing.assert_allclose(np.rad2deg(azimuth[noon]), 180.0, atol=1.5)
+
+
+def test_a_site_without_any_unit_floats_towards_the_weather() -> None:
+    site = two_zone_site()
+    bare = replace(site, zones=tuple(replace(zone, air_handler=None) for zone in site.zones), air_handlers=())
+    run = simulate(bare, Parameters({"ground_u": 0.02}), drivers(5.0, 0.0, 0.0), OFFICE)
+    warm = simulate(bare, Parameters({"ground_u": 0.02}), drivers(15.0, 0.0, 0.0), OFFICE)
+    assert (warm.building.zone_temperature_c[-1] > run.building.zone_temperature_c[-1] + 2.0).all()
+    assert sum(power.sum() for power in run.building.power_w.values()) == run.building.power_w[EndUse.LIGHTS].sum()

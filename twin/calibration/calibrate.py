@@ -116,7 +116,7 @@ def _fit_stages(site: Site, evidence: Evidence, budget: _Budget, known: dict[str
     if flows:
         units.append(Knob(keys_of(site, SPECS["design_flow"]), TIGHT, per_zone=True))
     else:
-        units.append(Knob(("design_flow",), LOOSE))
+        units.append(Knob(("design_flow",), FIRM))
     if evidence.bench.has_supply:
         first, odd = _first(evidence, evidence.rooms, start, rooms, budget)
         begin = scanned(evidence.whole, first.parameters, _night_keys(site), NIGHT_TOLERANCES)

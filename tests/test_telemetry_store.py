@@ -83,7 +83,7 @@ def test_late_rows_are_counted(tmp_path: Path) -> None:
     assert store.add(series()).late == 8
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(12)), cuts=st.sets(st.integers(1, 11), max_size=4), again=st.integers(0, 11))
 def test_any_order_of_delivery_gives_the_same_bytes(
     tmp_path_factory: pytest.TempPathFactory, order: list[int], cuts: set[int], again: int

@@ -95,7 +95,9 @@ ENERGY_PER_STEP_J: Mapping[str, float] = MappingProxyType(
         "Wh": 3600.0,
         "kWh": 3.6e6,
         "MWh": 3.6e9,
+        "Btu": 1055.0559,
         "kBtu": 1.0550559e6,
+        "MMBtu": 1.0550559e9,
         "therm": 1.0550559e8,
     }
 )

@@ -13,7 +13,15 @@ import pytest
 from numpy.typing import NDArray
 
 from connectors.traces import read_planetlab
-from twin.compute.reference import AS_CLOUDSIM, PLAUSIBLE, ReferenceDay, ReferencePolicy, run_reference_day
+from twin.compute.reference import (
+    AS_CLOUDSIM,
+    PLAUSIBLE,
+    ReferenceDay,
+    ReferencePolicy,
+    least_energy_kwh,
+    reference_facts,
+    run_reference_day,
+)
 from twin.errors import BadInputError
 
 SHARED = Path(os.environ.get("UNDERSTUDY_SHARED", Path(__file__).parents[3] / "shared"))
@@ -118,6 +126,23 @@ def test_without_quirks_memory_holds_and_nobody_vanishes() -> None:
     assert plausible.vms_alive[-1] == len(percent("20110303"))
     assert plausible.energy_kwh > run("20110303", "thr").energy_kwh
     assert plausible.slatah < run("20110303", "thr").slatah
+
+
+@needs_data
+def test_pricing_wake_ups_saves_energy_and_migrations_above_the_bound() -> None:
+    trace = percent("20110303")
+    thrifty = run_reference_day(trace, ReferencePolicy(overload="lr", placement="least_rise"))
+    published = run("20110303", "lr")
+    bound = least_energy_kwh(reference_facts(trace), run("20110303", "dvfs").allocated_mips)
+    assert bound < thrifty.energy_kwh < published.energy_kwh
+    assert thrifty.slav < published.slav
+    np.testing.assert_array_equal(thrifty.vms_alive, published.vms_alive)
+
+
+def test_the_bound_is_the_energy_of_full_hosts_at_constant_demand() -> None:
+    """5320 MIPS for ten minutes keep one G5 full: 135 W."""
+    facts = reference_facts(EVEN, hosts=2)
+    assert least_energy_kwh(facts, np.full(3, 5320.0)) == pytest.approx(135.0 * 600.0 / 3.6e6)
 
 
 def test_an_unknown_policy_is_refused_with_the_known_ones() -> None:

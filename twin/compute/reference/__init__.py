@@ -1,6 +1,6 @@
 """The field's reference experiment, reproduced step by step so that figures can be compared."""
 
-from twin.compute.reference.day import ReferenceDay, reference_facts, run_reference_day
+from twin.compute.reference.day import ReferenceDay, least_energy_kwh, reference_facts, run_reference_day
 from twin.compute.reference.profile import AS_CLOUDSIM, PLAUSIBLE, Quirks, ReferencePolicy
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Quirks",
     "ReferenceDay",
     "ReferencePolicy",
+    "least_energy_kwh",
     "reference_facts",
     "run_reference_day",
 ]

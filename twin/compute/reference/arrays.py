@@ -42,6 +42,7 @@ class Rule(NamedTuple):
     selection: int
     migrations: bool
     first_fit: bool
+    least_rise: bool
     idle_vms_vanish: bool
     memory_ignored: bool
     empty_hosts_are_free: bool

@@ -100,12 +100,30 @@ def _rule(policy: ReferencePolicy) -> Rule:
         selection=SELECTIONS[policy.selection],
         migrations=moves,
         first_fit=not moves,
+        least_rise=policy.placement == "least_rise",
         idle_vms_vanish=quirks.idle_vms_vanish,
         memory_ignored=quirks.memory_ignored,
         empty_hosts_are_free=quirks.empty_hosts_are_free,
         violation_during_copy=quirks.violation_during_copy,
         doubles_counted=quirks.doubles_counted,
     )
+
+
+def least_energy_kwh(facts: Facts, demand_mips: Array, step_s: float = SAMPLE_S) -> float:
+    """Energy below which no placement can serve a demand, whole VMs, memory and moves left aside. [kWh]
+
+    Every MIPS costs at least the least watts per MIPS of any host at any load, so a fluid spread over hosts at that
+    point is a lower bound. Demand is taken as linear between steps, as the experiment does.
+
+    Args:
+        facts: hosts.
+        demand_mips: demand of all VMs at each step, shape (steps,). [MIPS]
+        step_s: time between steps. [s]
+    """
+    loads = np.arange(1, 11) / 10.0
+    least_w_per_mips = float((facts.curve_w[:, 1:] / (loads * facts.total_mips[:, None])).min())
+    work = float(((demand_mips[1:] + demand_mips[:-1]) / 2.0).sum()) * step_s
+    return least_w_per_mips * work / JOULES_PER_KWH
 
 
 def _run(facts: Facts, rule: Rule, seed: int) -> Books:

@@ -12,6 +12,12 @@ from twin.errors import BadInputError
 DETECTORS: Mapping[str, int] = MappingProxyType({"static": 0, "thr": 0, "iqr": 1, "mad": 2, "lr": 3, "lrr": 3})
 SELECTIONS: Mapping[str, int] = MappingProxyType({"mmt": 0, "mu": 1, "rs": 2, "mc": 3})
 NO_MIGRATION = ("npa", "dvfs")
+PLACEMENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "pabfd": "least rise of power over the last recomputation; switching a host on looks as cheap as adding to one",
+        "least_rise": "true rise of power: a host that is off costs its idle power too; of equal ones the fullest",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +53,8 @@ class ReferencePolicy:
     overload: str = "lr"
     """``npa``, ``dvfs``, ``thr``, ``iqr``, ``mad``, ``lr`` or ``lrr``."""
     selection: str = "mmt"
+    placement: str = "pabfd"
+    """``pabfd`` as published, or ``least_rise``: see ``PLACEMENTS``."""
     threshold: float | None = None
     fallback: float = FALLBACK_LIMIT
     quirks: Quirks = AS_CLOUDSIM
@@ -59,6 +67,8 @@ class ReferencePolicy:
             raise BadInputError(f"reference policy {self.overload!r} is unknown; use one of {known}")
         if self.selection not in SELECTIONS:
             raise BadInputError(f"selection {self.selection!r} is unknown; use one of {', '.join(SELECTIONS)}")
+        if self.placement not in PLACEMENTS:
+            raise BadInputError(f"placement {self.placement!r} is unknown; use one of {', '.join(PLACEMENTS)}")
 
     @property
     def limit(self) -> float:

@@ -9,6 +9,8 @@ from twin.compute.reference.compiled import inlined, inner
 from twin.compute.reference.detectors import add_past, choose, over_utilized, verdict
 from twin.compute.reference.hosts import clipped, power_at
 
+FULLEST_W = 2.0
+"""What a full host is preferred by over an empty one where both are on. [W]"""
 CLEARLY_W = 1e-6
 """A rise larger than the best by this needs no exact arithmetic. [W]"""
 
@@ -87,7 +89,7 @@ def begin(facts: Facts, state: State, plan: Plan) -> None:
 
 
 @inner
-def find(facts: Facts, rule: Rule, state: State, plan: Plan, vm: int) -> int:
+def find_published(facts: Facts, rule: Rule, state: State, plan: Plan, vm: int) -> int:
     """Open host where power rises least and the detector stays quiet, -1 where there is none.
 
     Empty hosts of one type are alike, so only the first of each is looked at; exact arithmetic is done only where a
@@ -124,6 +126,32 @@ def find(facts: Facts, rule: Rule, state: State, plan: Plan, vm: int) -> int:
         if told == 0 or (told == 2 and not over_utilized(facts, rule, state, plan, host, vm)):
             best, chosen = rise, host
     return chosen
+
+
+@inner
+def find_least_rise(facts: Facts, rule: Rule, state: State, plan: Plan, vm: int) -> int:
+    """Open host where power truly rises least, a host that is off from nothing; of like ones the fullest."""
+    demand, ram = state.demand[vm], 0.0 if rule.memory_ignored else facts.ram_mb[vm]
+    best, chosen = np.inf, -1
+    for host in range(len(facts.pe_mips)):
+        if plan.closed[host] or facts.pe_mips[host] < demand or plan.free[host] < demand:
+            continue
+        if ram > 0.0 and plan.ram[host] + ram > facts.host_ram_mb[host]:
+            continue
+        total, given = facts.total_mips[host], plan.given[host]
+        before = power_at(facts.curve_w[host], given / total) if given > 0.0 else 0.0
+        score = power_at(facts.curve_w[host], (given + demand) / total) - before - FULLEST_W * given / total
+        if score < best and (given == 0.0 or not over_utilized(facts, rule, state, plan, host, vm)):
+            best, chosen = score, host
+    return chosen
+
+
+@inner
+def find(facts: Facts, rule: Rule, state: State, plan: Plan, vm: int) -> int:
+    """Host for a VM by the placement of the policy, -1 where there is none."""
+    if rule.least_rise:
+        return find_least_rise(facts, rule, state, plan, vm)
+    return find_published(facts, rule, state, plan, vm)
 
 
 @inlined

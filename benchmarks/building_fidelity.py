@@ -37,9 +37,9 @@ METERS = {
     "electric_heating": "heating_electric_power",
     "gas": "heating_gas_power",
 }
-QUICK_DAYS = (98, 28)
-"""First day of the year and number of days of the quick look: four weeks from the tenth of April."""
-QUICK_TRIALS = 3
+QUICK_DAYS = (98, 21)
+"""First day of the year and number of days of the quick look: three weeks from the ninth of April."""
+QUICK_TRIALS = 2
 
 
 def measure(chosen: argparse.Namespace) -> Document:
@@ -57,7 +57,11 @@ def measure(chosen: argparse.Namespace) -> Document:
     return {
         "medium_office": of_building(medium, of_recorded_year(medium, year), cache, chosen),
         "small_office": of_building(small, of_operator_year(small, record, given), cache, chosen),
-        "rooms": [measured(room, chosen.seed) for room in rooms(shared / "telemetry")],
+        "rooms": [
+            measured(room, chosen.seed)
+            for number, room in enumerate(rooms(shared / "telemetry"))
+            if not chosen.quick or number % 2 == 0
+        ],
         "rooms_note": "no heating or cooling is metered in these rooms, and radiators, design flows, glass are assumed",
     }
 
@@ -76,7 +80,7 @@ def of_building(building: Building, data: CalibrationData, cache: Path, chosen: 
 
 def _trials(building: Building, quick: bool) -> Sequence[Trial]:
     every = trials(vav=building.is_vav)
-    return [trial for trial in every if trial.set == "report"][::6][:QUICK_TRIALS] if quick else every
+    return [trial for trial in every if trial.set == "report"][::7][:QUICK_TRIALS] if quick else every
 
 
 def policy_rows(

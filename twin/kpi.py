@@ -48,7 +48,9 @@ KPIS: Mapping[str, Kpi] = {
         _kpi("slatah", "fraction", "active host time with less CPU given than asked for"),
         _kpi("pdm", "fraction", "CPU not given because of migrations"),
         _kpi("slav", "fraction", "SLATAH × PDM"),
+        _kpi("esv", "kWh", "electricity of hosts × SLAV"),
         _kpi("mean_active_hosts", "hosts", "mean number of hosts that are on"),
+        _kpi("host_hours", "h", "hours that hosts are on, summed over hosts"),
         _kpi("latency_p95_ms", "ms", "95th percentile of the response time of VMs"),
         _kpi("pue", "1", "IT and the plant's electricity for its heat, over IT"),
         _kpi("cost_per_meeting", "currency", "cost of the rooms' share of energy per meeting held"),
@@ -122,6 +124,8 @@ def kpis(result: RunResult, site: Site) -> dict[str, float]:
             "slatah": compute.slatah,
             "pdm": compute.pdm,
             "slav": compute.slav,
+            "esv": it * compute.slav,
+            "host_hours": float(compute.host_on.sum() * compute.step_s / SECONDS_PER_HOUR),
             "mean_active_hosts": float(compute.host_on.sum(axis=1).mean()),
             "latency_p95_ms": compute.latency_p95_ms,
         }

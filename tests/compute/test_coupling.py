@@ -11,6 +11,7 @@ import pytest
 
 from twin.building.parameters import Parameters
 from twin.drivers import Drivers, Weather
+from twin.kpi import kpis
 from twin.policy import DAY_KEYS, Consolidation, OperatingHours, Policy, Setpoint
 from twin.result import RunResult
 from twin.run import simulate
@@ -106,3 +107,11 @@ def test_packing_vms_saves_electricity_of_hosts_and_of_cooling() -> None:
     saved_it = runs[0].it_power_w[STEPS // 2 :].mean() - runs[1].it_power_w[STEPS // 2 :].mean()
     assert saved_it > 2000.0
     assert cooling_w(runs[0]) - cooling_w(runs[1]) == pytest.approx(saved_it / COP, rel=0.05)
+
+
+def test_host_hours_and_energy_times_violations_follow_from_the_run() -> None:
+    """10 hosts on for four days are 960 host-hours; nothing moves, so nothing is violated by moves."""
+    plain = simulate(site(10), PLANT, drivers(10, 0.5), ALWAYS)
+    values = kpis(plain, site(10))
+    assert values["host_hours"] == pytest.approx(960.0)
+    assert values["esv"] == pytest.approx(values["it_kwh"] * values["slav"])

@@ -28,6 +28,8 @@ from bacpypes3.primitivedata import Null, Real
 from twin.plan import PointId, Reading
 
 HEARTBEAT = "binary-value,1"
+SOCKET_OPENS_S = 0.2
+"""The stack opens its socket in the background and does not tell when it is done."""
 
 
 class Building(Protocol):
@@ -135,6 +137,7 @@ class ServedBuilding:
         logging.getLogger("bacpypes3").setLevel(logging.ERROR)
         app = Application.from_object_list(self._objects())
         try:
+            await asyncio.sleep(SOCKET_OPENS_S)
             if ready is not None:
                 ready.set()
             while not stop.is_set():

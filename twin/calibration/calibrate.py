@@ -14,7 +14,7 @@ from twin.calibration.bench import Bench
 from twin.calibration.certainty import ensemble, parameter_reports
 from twin.calibration.fit import Fit, Knob, Residuals, fit, scanned
 from twin.calibration.metrics import Quality, flat, quality, residual_series, verdict
-from twin.calibration.stages import FIRM, LOOSE, TIGHT, Evidence, odd_weeks, room_knobs, unit_knobs
+from twin.calibration.stages import FIRM, TIGHT, Evidence, odd_weeks, room_knobs, unit_knobs
 from twin.calibration.targets import Targets, hold_out_weeks, targets
 from twin.canonical import digest
 from twin.model import CODE_VERSION, Model, ParameterReport

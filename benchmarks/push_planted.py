@@ -16,7 +16,7 @@ import connectors.change_control.lease as lease_module
 import connectors.change_control.pusher as pusher_module
 import connectors.change_control.rollback as rollback_module
 import connectors.governance.approvals as approvals_module
-import connectors.plan_store as store_module
+import connectors.plan_store.store as store_module
 from connectors.audit.ledger import Ledger, Transaction
 from connectors.change_control.control import ChangeControl
 from connectors.change_control.pusher import Pusher
@@ -78,15 +78,15 @@ def _missing_metric_is_zero() -> Patches:
 
 
 def _swallowed_guard() -> Patches:
-    real = Pusher._judge
+    real = Pusher._guards
 
-    def judge(self: Pusher, *args: Any) -> list[Judgement]:
+    def guards(self: Pusher) -> list[Judgement]:
         try:
-            return real(self, *args)
+            return real(self)
         except Exception:
             return [Judgement(verdict=Verdict.PASS, name="guards", reason="")]
 
-    return ((Pusher, "_judge", judge),)
+    return ((Pusher, "_guards", guards),)
 
 
 def _approval_by_id() -> Patches:

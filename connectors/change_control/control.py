@@ -2,61 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from connectors.change_control.lease import Lease, SiteLock
+from connectors.change_control.caretaker import Caretaker
+from connectors.change_control.desk import HOLDING
 from connectors.change_control.pusher import Pusher
-from connectors.change_control.rollback import Rollback
-from connectors.change_control.session import Gate, Session
-from connectors.change_control.settings import PushSettings
-from connectors.plan_store import PlanStore
-from twin.errors import OutsideWorldError, RefusedError, StoppedError
+from connectors.change_control.session import Session
+from twin.errors import OutsideWorldError, RefusedError
 from twin.guardrails import Sight, sight
-from twin.judge import Verdict, judge_guard, worst
 from twin.plan import PlanState
-from twin.plan_records import Change, Finding, PlanRecord
-from twin.ports import Clock, Connector
+from twin.plan_records import Change, PlanRecord
 
 _S = PlanState
 _STARTED = frozenset({_S.PUSHING, _S.PAUSED, _S.PUSHED, _S.CONFIRMED, _S.ROLLING_BACK, _S.ROLLED_BACK, _S.STUCK})
 _BUSY = frozenset({_S.PUSHING, _S.PAUSED, _S.ROLLING_BACK, _S.STUCK})
-_HOLDING = frozenset({_S.PUSHING, _S.PAUSED, _S.PUSHED, _S.CONFIRMED, _S.ROLLING_BACK, _S.STUCK})
 
 
-def process_name() -> str:
-    """Host and process id, as the lease shows them."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-class ChangeControl:
-    """Push, pause, resume, roll back, release all, recover, and enforce deadlines; the only caller of ``apply``."""
-
-    def __init__(
-        self,
-        store: PlanStore,
-        connectors: Mapping[str, Connector],
-        clock: Clock,
-        gate: Gate,
-        lock: SiteLock,
-        settings: PushSettings | None = None,
-        *,
-        holder: str | None = None,
-        proof: Callable[[], Sequence[Finding]] | None = None,
-    ) -> None:
-        self._store = store
-        self._connectors = connectors
-        self._clock = clock
-        self._gate = gate
-        self._lock = lock
-        self._settings = settings or PushSettings()
-        self._holder = holder or process_name()
-        self._proof = proof or store.verify
-
-    # ---- forward -----------------------------------------------------------------------------------------------
+class ChangeControl(Caretaker):
+    """Push, pause, resume, roll back, release all; with the caretaker's duties the only way to ``apply``."""
 
     def push(self, plan_id: str, actor: str) -> PlanRecord:
         """Pushes an approved plan; a plan that was pushed before gives its present record and nothing is written.
@@ -166,8 +129,6 @@ class ChangeControl:
                     )
                     raise RefusedError(message)
 
-    # ---- stop and back -----------------------------------------------------------------------------------------
-
     def pause(self, plan_id: str, actor: str, reason: str = "pause asked for") -> PlanRecord:
         """Asks the pusher to hold before its next write; when nobody pushes, the plan is paused at once."""
         self._require_state(self._store.record(plan_id), _S.PUSHING, "be paused")
@@ -180,54 +141,13 @@ class ChangeControl:
         finally:
             session.lease.release()
 
-    def rollback(self, plan_id: str, actor: str, reason: str = "rollback asked for") -> PlanRecord:
-        """Stops a plan and undoes it; when another process pushes it, that process obeys and undoes it.
-
-        Raises:
-            RefusedError: nothing of the plan was ever pushed, or it is final.
-        """
-        record = self._store.record(plan_id)
-        if record.state in {_S.PROPOSED, _S.APPROVED}:
-            message = f"plan {plan_id[:12]} is {record.state}: nothing was pushed; 'plan reject' takes it off the table"
-            raise RefusedError(message)
-        if record.state is _S.CONFIRMED:
-            return self._release_confirmed(plan_id, actor, reason)
-        with self._store.urgent():
-            self._store.request_stop(plan_id, actor, reason, hold=False)
-            session = self._session_if_free(plan_id, actor)
-            if session is None:
-                return self._store.record(plan_id)
-            try:
-                return self._roll_back(session, f"{actor}: {reason}")
-            finally:
-                session.lease.release()
-
-    def _roll_back(self, session: Session, reason: str) -> PlanRecord:
-        if session.record().state is not _S.ROLLING_BACK:
-            deadline = self._clock.now() + timedelta(seconds=session.plan.deadlines.rolling_back_s)
-            session.commit("rolling back", state=_S.ROLLING_BACK, reason=reason, deadline=deadline)
-        return Rollback(session).run()
-
-    def _release_confirmed(self, plan_id: str, actor: str, reason: str) -> PlanRecord:
-        """A confirmed plan is final; what it still holds is released without changing its state."""
-        with self._store.urgent(), self._leased() as lease:
-            session = self._session(lease, plan_id, actor)
-            left = Rollback(session).release_only(reason)
-        if left:
-            message = f"plan {plan_id[:12]}: not known to be released: {', '.join(left)}"
-            raise OutsideWorldError(message)
-        return self._store.record(plan_id)
-
     def release_all(self, actor: str, reason: str = "release all") -> list[PlanRecord]:
         """Stops every plan of the site and gives every point back, whatever state its plan is in."""
         return [
             self.rollback(record.plan_id, actor, reason)
             for record in self._store.records()
-            if record.state in {_S.PUSHING, _S.PAUSED} or (record.state in _HOLDING and self._holds(record))
+            if record.state in {_S.PUSHING, _S.PAUSED} or (record.state in HOLDING and self._holds(record))
         ]
-
-    def _holds(self, record: PlanRecord) -> bool:
-        return any(step.touched for step in self._store.steps(record.plan_id))
 
     def close_by_hand(self, plan_id: str, actor: str, statement: str) -> PlanRecord:
         """Ends a stuck plan with a person's statement of what was found."""
@@ -245,176 +165,3 @@ class ChangeControl:
             reason=statement,
         )
         return self._store.commit(change)
-
-    # ---- restart and deadlines ---------------------------------------------------------------------------------
-
-    def recover(self) -> list[PlanRecord]:
-        """Takes up what a dead process left behind, by looking at the world.
-
-        Raises:
-            RefusedError: another process holds the site and shows life.
-        """
-        if not any(self._is_left_behind(record) for record in self._store.records()):
-            return []
-        with self._leased() as lease:
-            return self._recover(lease)
-
-    def _is_left_behind(self, record: PlanRecord) -> bool:
-        if record.state in {_S.PAUSED, _S.PUSHED}:
-            stop = self._store.stop(record.plan_id)
-            return stop is not None and stop.stops
-        return record.state in {_S.PUSHING, _S.ROLLING_BACK}
-
-    def _recover(self, lease: Lease) -> list[PlanRecord]:
-        return [
-            self._take_up(self._session(lease, record.plan_id, self._holder))
-            for record in self._store.records()
-            if self._is_left_behind(record)
-        ]
-
-    def _take_up(self, session: Session) -> PlanRecord:
-        attempts = session.record().attempts + 1
-        record = session.commit("taken up", attempts=attempts, evidence={"attempt": attempts})
-        if attempts > 2 * self._settings.takeovers:
-            return self._dead_letter(session, attempts)
-        stop = self._store.stop(session.plan_id)
-        if record.state is _S.PUSHING and attempts <= self._settings.takeovers:
-            return Pusher(session).run()
-        why = f"{stop.actor}: {stop.reason}" if stop is not None else f"{attempts} processes ended while they pushed it"
-        return self._roll_back(session, why)
-
-    def _dead_letter(self, session: Session, attempts: int) -> PlanRecord:
-        reason = f"{attempts} processes ended while they handled it; a person must look"
-        if session.record().state is _S.PUSHING:
-            session.commit("rolling back", state=_S.ROLLING_BACK, reason=reason)
-        deadline = self._clock.now() + timedelta(seconds=session.plan.deadlines.stuck_s)
-        return session.commit("stuck", state=_S.STUCK, reason=reason, deadline=deadline)
-
-    def enforce(self) -> list[PlanRecord]:
-        """Takes the declared action of every state whose deadline has passed, and releases what was held too long."""
-        now = self._clock.now()
-        due = [r for r in self._store.records() if r.deadline is not None and r.deadline <= now]
-        done = [after for r in due if (after := self._enforce(r, now)) is not None]
-        return done + self._release_expired(now) + self._sweep(now)
-
-    def _sweep(self, now: datetime) -> list[PlanRecord]:
-        """Looks at what was rolled back in the last days: a process that slept through it may have written since."""
-        held = {
-            (step.action.connector, step.action.point)
-            for record in self._store.records()
-            if record.state in _HOLDING
-            for step in self._store.plan(record.plan_id).steps()
-        }
-        done = []
-        for record in self._store.records():
-            if record.state is not _S.ROLLED_BACK or (now - record.since).total_seconds() > self._settings.sweep_s:
-                continue
-            looker = Rollback(self._session(self._lease(), record.plan_id, self._holder))
-            strays = [stray for stray in looker.strays() if looker.target(stray) not in held]
-            if strays:
-                with self._leased() as lease:
-                    Rollback(self._session(lease, record.plan_id, self._holder)).release_strays(strays)
-                done.append(self._store.record(record.plan_id))
-        return done
-
-    def _enforce(self, record: PlanRecord, now: datetime) -> PlanRecord | None:
-        if record.state in {_S.PROPOSED, _S.APPROVED}:
-            change = Change(
-                plan_id=record.plan_id,
-                actor=self._holder,
-                event="superseded",
-                version=record.version,
-                state=_S.SUPERSEDED,
-                reason="it expired",
-            )
-            return self._store.commit(change)
-        if record.state in {_S.PUSHING, _S.PAUSED, _S.ROLLING_BACK}:
-            return self.rollback(record.plan_id, self._holder, f"{record.state} for longer than its deadline")
-        if record.state is _S.PUSHED:
-            return self._confirm(record, now)
-        if record.state is _S.STUCK:
-            return self._alarm_again(record, now)
-        return None
-
-    def _alarm_again(self, record: PlanRecord, now: datetime) -> PlanRecord:
-        self._store.note(self._holder, "alarm", record.plan_id, {"stuck": record.reason})
-        wait = timedelta(seconds=self._store.plan(record.plan_id).deadlines.stuck_s)
-        return self._store.postpone(record, self._holder, now + wait)
-
-    def _confirm(self, record: PlanRecord, now: datetime) -> PlanRecord | None:
-        with self._leased() as lease:
-            session = self._session(lease, record.plan_id, self._holder)
-            found = [judge_guard(g, session.look_at(g.connector, [g.point])[0], now) for g in session.plan.guards]
-            reasons = "; ".join(f"{j.name}: {j.reason}" for j in found if j.verdict is not Verdict.PASS)
-            if worst(found) is Verdict.PASS:
-                return session.commit("confirmed", state=_S.CONFIRMED, reason="the soak time passed without a breach")
-            late = now > (record.deadline or now) + timedelta(seconds=session.plan.deadlines.paused_s)
-            if worst(found) is Verdict.FAIL or late:
-                return self._roll_back(session, reasons)
-            return None
-
-    def _release_expired(self, now: datetime) -> list[PlanRecord]:
-        done = []
-        for record in self._store.records():
-            if record.state not in {_S.PUSHED, _S.CONFIRMED} or self._store.plan(record.plan_id).hold_until > now:
-                continue
-            if self._holds(record):
-                reason = "the hold time is over"
-                if record.state is _S.PUSHED and (after := self._confirm(record, now)) is not None:
-                    record = after  # noqa: PLW2901 - the same plan one state later
-                if record.state is _S.CONFIRMED:
-                    done.append(self._release_confirmed(record.plan_id, self._holder, reason))
-        return done
-
-    def records(self) -> Sequence[PlanRecord]:
-        """Where all plans of the site stand."""
-        return self._store.records()
-
-    # ---- shared ------------------------------------------------------------------------------------------------
-
-    def _lease(self) -> Lease:
-        return Lease(self._store, self._clock, self._settings, self._lock, self._holder)
-
-    @contextmanager
-    def _leased(self) -> Iterator[Lease]:
-        lease = self._lease()
-        lease.acquire()
-        try:
-            yield lease
-        except RefusedError:
-            lease.release()
-            raise
-        except BaseException:
-            lease.drop()
-            raise
-        lease.release()
-
-    def _session_if_free(self, plan_id: str, actor: str) -> Session | None:
-        """A session when no live process holds the site; the holder obeys the stop flag by itself."""
-        lease = self._lease()
-        try:
-            lease.acquire()
-        except StoppedError:
-            raise
-        except RefusedError:
-            return None
-        return self._session(lease, plan_id, actor)
-
-    def _session(self, lease: Lease, plan_id: str, actor: str) -> Session:
-        return Session(
-            store=self._store,
-            connectors=self._connectors,
-            clock=self._clock,
-            settings=self._settings,
-            lease=lease,
-            gate=self._gate,
-            plan=self._store.plan(plan_id),
-            plan_id=plan_id,
-            actor=actor,
-        )
-
-    @staticmethod
-    def _require_state(record: PlanRecord, state: PlanState, what: str) -> None:
-        if record.state is not state:
-            message = f"plan {record.plan_id[:12]} is {record.state} and cannot {what}; it must be {state}"
-            raise RefusedError(message)

@@ -1,96 +1,38 @@
-"""The plan store with its audit log: one SQLite file, one transaction per transition, a proof from outside."""
+"""Plans, steps, approvals, stops, reports of one site: one transaction per transition."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import secrets
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-from typing import Any, TypeVar
 
 from connectors.audit.checkpoints import (
     CheckpointFile,
-    check_checkpoints,
-    load_or_make_key,
-    load_public_key,
-    read_checkpoints,
 )
 from connectors.audit.ledger import Ledger, Transaction
+from connectors.plan_store.lease_table import LeaseTable
+from connectors.plan_store.transitions import StaleVersionError, next_record, next_step
 from twin.calm import Touch, next_touch
 from twin.canonical import digest, plain, thing_from
 from twin.errors import BadInputError, OutsideWorldError, RefusedError, StoppedError
-from twin.plan import NEXT, PlanState, StepState, require_transition
+from twin.plan import NEXT, PlanState, StepState
 from twin.plan_document import Plan
 from twin.plan_records import Approval, AuditRow, Change, Finding, PlanRecord, PlanView, StepRecord, StopRecord
 from twin.ports import Clock
 from twin.verification import Verification
 
-T = TypeVar("T")
 _OPEN_FOR_PUSH = frozenset({PlanState.PROPOSED, PlanState.APPROVED})
 _BACKWARDS = frozenset({PlanState.ROLLING_BACK, PlanState.ROLLED_BACK, PlanState.STUCK, PlanState.PAUSED})
-
-
-class StaleVersionError(RefusedError):
-    """Someone else changed the plan since it was read."""
-
-
-class FencedError(RefusedError):
-    """Another process has taken the site's lease over."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseRow:
-    """Who may push at the site."""
-
-    epoch: int
-    holder: str
-    since: datetime
-    beat: int
-    clean: bool
 
 
 def _step_key(plan_id: str, position: int) -> str:
     return f"{plan_id}/{position:05d}"
 
 
-def next_record(before: PlanRecord, change: Change, now: datetime) -> PlanRecord:
-    """The plan's record after a change, by the table of states.
-
-    Raises:
-        RefusedError: the version moved on, the nonce does not fit, or the table lacks the move.
-    """
-    if change.version != before.version:
-        message = f"plan {before.plan_id[:12]} is at version {before.version}, not {change.version}: someone changed it"
-        raise StaleVersionError(message)
-    after = replace(before, version=before.version + 1)
-    if change.consume_nonce is not None:
-        if before.consumed or change.consume_nonce != before.nonce:
-            message = f"plan {before.plan_id[:12]} was started before ({before.consumed or 'another nonce'})"
-            raise RefusedError(message)
-        after = replace(after, consumed=f"{change.actor} at {now.isoformat()}")
-    if change.attempts is not None:
-        after = replace(after, attempts=change.attempts)
-    if change.waves_passed is not None:
-        after = replace(after, waves_passed=change.waves_passed)
-    if change.state is not None and change.state is not before.state:
-        require_transition(before.state, change.state)
-        after = replace(after, state=change.state, since=now, reason=change.reason, deadline=change.deadline)
-    return after
-
-
-def next_step(before: StepRecord, change: StepRecord) -> StepRecord:
-    """A step's record after a change; the prior value is written once."""
-    if not before.prior_known:
-        return change
-    return replace(change, prior_known=True, prior=before.prior, prior_held_by=before.prior_held_by)
-
-
-class PlanStore:
+class PlanStore(LeaseTable):
     """Plans, steps, approvals, lease and audit of one site. One instance per process and thread."""
 
     def __init__(
@@ -107,7 +49,6 @@ class PlanStore:
         self._clock = clock
         self._checkpoints = checkpoints
         self._token = token
-        self._urgent = False
         self._proved: dict[str, tuple[str, Plan]] = {}
 
     def add(self, plan: Plan) -> PlanRecord:
@@ -242,24 +183,6 @@ class PlanStore:
                 self._checkpoint()
         return record
 
-    @contextmanager
-    def urgent(self) -> Iterator[None]:
-        """On the way back, the reserve may be used when the disk is full."""
-        before, self._urgent = self._urgent, True
-        try:
-            yield
-        finally:
-            self._urgent = before
-
-    def _fitting(self, act: Callable[[], T], *, urgent: bool = False) -> T:
-        """Does it; on a full disk once more after the reserve was freed, if it is on the way back."""
-        try:
-            return act()
-        except OutsideWorldError:
-            if not (urgent or self._urgent) or not self.ledger.free_reserve():
-                raise
-        return act()
-
     def _commit(self, change: Change) -> PlanRecord:
         payload: dict[str, object] = {
             "state": change.state,
@@ -382,51 +305,6 @@ class PlanStore:
         """Rows of the log after a sequence number."""
         return self.ledger.audit(since)
 
-    # ---- lease -------------------------------------------------------------------------------------------------
-
-    def lease(self) -> LeaseRow | None:
-        """Who holds the site, or held it last."""
-        row = self.ledger.row("SELECT epoch, holder, since, beat, clean FROM lease WHERE site = ?", (self.site,))
-        if row is None:
-            return None
-        since = datetime.fromisoformat(row[2])
-        return LeaseRow(epoch=row[0], holder=row[1], since=since, beat=row[3], clean=bool(row[4]))
-
-    def take_lease(self, holder: str) -> int:
-        """Raises the epoch in the holder's name; whoever held it before is fenced from now on."""
-        return self._fitting(lambda: self._take_lease(holder))
-
-    def _take_lease(self, holder: str) -> int:
-        now = self._clock.now().isoformat()
-        with self.ledger.transaction(holder, "lease taken", self.site, {"holder": holder}) as t:
-            row = t.execute("SELECT epoch FROM lease WHERE site = ?", (self.site,)).fetchone()
-            epoch = 1 if row is None else row[0] + 1
-            t.execute("INSERT OR REPLACE INTO lease VALUES(?, ?, ?, ?, 0, 0)", (self.site, epoch, holder, now))
-        return epoch
-
-    def beat(self, epoch: int, *, clean: bool = False) -> None:
-        """Shows that the holder lives, or that it leaves in good order.
-
-        Raises:
-            FencedError: another process took over.
-        """
-        self._fitting(lambda: self._beat(epoch, clean=clean))
-
-    def _beat(self, epoch: int, *, clean: bool) -> None:
-        with self.ledger.unaudited() as t:
-            self.require_epoch(t, epoch)
-            t.execute("UPDATE lease SET beat = beat + 1, clean = ? WHERE site = ?", (int(clean), self.site))
-
-    def require_epoch(self, t: Transaction, epoch: int | None) -> None:
-        """Nothing when the epoch is the present one or none is claimed."""
-        if epoch is None:
-            return
-        row = t.execute("SELECT epoch, holder, since FROM lease WHERE site = ?", (self.site,)).fetchone()
-        if row is None or row[0] != epoch:
-            who = "nobody" if row is None else f"{row[1]} since {row[2]} (epoch {row[0]})"
-            message = f"site {self.site}: the lease of epoch {epoch} is over; it is held by {who}"
-            raise FencedError(message)
-
     # ---- proof -------------------------------------------------------------------------------------------------
 
     def _checkpoint(self) -> None:
@@ -442,96 +320,3 @@ class PlanStore:
     def verify(self) -> list[Finding]:
         """Findings of a full proof of log and records (without the checkpoints outside)."""
         return self.ledger.verify()
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds a lock file for a short section; the kernel frees it when the process dies."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-class StoreFolder:
-    """The folder of a store: database, instance id, checkpoints and their key."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.database = folder / "plans.sqlite"
-        self.instance_file = folder / "instance.json"
-        self.checkpoint_file = folder / "checkpoints.jsonl"
-        self.key_file = folder / "keys" / "audit.pem"
-        self.lock_file = folder / "site.lock"
-
-    def open(self, site: str, clock: Clock) -> PlanStore:
-        """The store of a site, made on first use.
-
-        Raises:
-            RefusedError: the database is not the one that this folder had: empty, swapped, or of another site.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.key_file.parent.mkdir(mode=0o700, exist_ok=True)
-        with locked(self.folder / "open.lock"):
-            ledger = self._ledger(site, clock)
-            key = load_or_make_key(self.key_file)
-        ledger.keep_reserve()
-        return PlanStore(ledger, clock, site, checkpoints=CheckpointFile(self.checkpoint_file, key, self.instance))
-
-    def _ledger(self, site: str, clock: Clock) -> Ledger:
-        if not self.instance_file.exists():
-            if self.database.exists():
-                message = f"{self.instance_file} is missing beside {self.database.name}; restore it, or move both away"
-                raise RefusedError(message)
-            self._write_instance(secrets.token_hex(16), site, ready=False)
-        ledger = Ledger(self.database, clock)
-        if not self._facts()["ready"]:
-            ledger.write_meta("instance", self.instance)
-            ledger.write_meta("site", site)
-            self._write_instance(self.instance, site, ready=True)
-        self._require_same(ledger, site)
-        return ledger
-
-    def _write_instance(self, instance: str, site: str, *, ready: bool) -> None:
-        text = json.dumps({"instance": instance, "site": site, "ready": ready})
-        fresh = self.instance_file.with_suffix(".new")
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(self.instance_file)
-
-    def _facts(self) -> dict[str, Any]:
-        try:
-            facts: dict[str, Any] = json.loads(self.instance_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            message = f"{self.instance_file}: cannot be read: {error}; restore it"
-            raise RefusedError(message) from error
-        return facts
-
-    @property
-    def instance(self) -> str:
-        """The id that the database must carry."""
-        return str(self._facts()["instance"])
-
-    def _require_same(self, ledger: Ledger, site: str) -> None:
-        if ledger.meta("instance") != self.instance:
-            message = (
-                f"{self.database}: not the database that belongs here (instance {ledger.meta('instance')}, expected "
-                f"{self.instance}); it was emptied or swapped. Restore the right file; nothing is pushed until then"
-            )
-            raise RefusedError(message)
-        if ledger.meta("site") != site:
-            message = f"{self.database} belongs to site {ledger.meta('site')!r}, not {site!r}"
-            raise RefusedError(message)
-
-    def verify(
-        self, store: PlanStore, *, checkpoints: Path | None = None, public_key: Path | None = None
-    ) -> list[Finding]:
-        """The full proof: chain, records, and the checkpoints (or copies of them kept elsewhere)."""
-        findings = store.verify()
-        try:
-            digests = {row.seq: row.digest for row in store.audit()}
-        except (OutsideWorldError, TypeError, sqlite3.Error):
-            return findings or [Finding(row="audit", sentence="the log cannot be read")]
-        key = load_public_key(public_key or self.key_file.with_suffix(".pub"))
-        points = read_checkpoints(checkpoints or self.checkpoint_file)
-        if digests and not points and checkpoints is None:
-            findings.append(Finding(row="checkpoints", sentence="the file of checkpoints is empty or gone"))
-        return findings + check_checkpoints(points, digests, self.instance, key)

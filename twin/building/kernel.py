@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +10,8 @@ from twin.building.control import BY_SCHEDULE, OFF, CommandArrays, ControlState,
 from twin.building.network import AIR, MASS, NODES, SURFACE, WALL, Network
 from twin.building.plant import CP, VAV, Plant
 from twin.building.program import ProgramArrays
-from twin.building.units import UnitStep, ZoneStep, plenum_after_c, run_constant, run_vav
+from twin.building.state import Gains, Series, State, Surroundings, Work
+from twin.building.units import plenum_after_c, run_constant, run_vav
 
 Array = NDArray[np.float64]
 
@@ -26,89 +25,6 @@ AIR_DENSITY = 1.204
 SIDES = 5
 CHECK_EVERY = 16
 """The heat balance of every zone is checked at every so many steps."""
-
-
-class Surroundings(NamedTuple):
-    """What acts on the zones at every step; T steps, Z zones, U units."""
-
-    outdoor_c: Array
-    outdoor_ratio: Array
-    wind_m_s: Array
-    ground_c: Array
-    glass_w_m2: Array
-    """Sun behind glass by facing and horizontal, shape (T, 5)."""
-    wall_rise_k: Array
-    """Rise of outer surfaces by sun and sky, by facing and horizontal, shape (T, 5)."""
-    people: Array
-    lights_w: Array
-    plugs_w: Array
-    other_w: Array
-    given_flow: Array
-    """Measured supply air in place of the boxes' own, shape (T, Z) or (0, Z). [kg/s]"""
-    given_supply_c: Array
-
-
-class Gains(NamedTuple):
-    """How inner heat reaches the nodes."""
-
-    solar_to_air: float
-    people_w: float
-    people_to_air: float
-    lights_to_air: float
-    lights_to_return: float
-    plugs_to_air: float
-    plug_share: Array
-    """Shape (Z,)."""
-    infiltration_wind: float
-    infiltration_fans_on: float
-    outdoor_co2_ppm: float
-
-
-class State(NamedTuple):
-    """Continuous state, changed in place."""
-
-    node_c: Array
-    """Shape (Z, 4)."""
-    co2_ppm: Array
-    ratio: Array
-    """Humidity ratio of the air of each unit's zones, shape (U,)."""
-    plenum_c: Array
-    slab_c: Array
-
-
-class Series(NamedTuple):
-    """What is recorded at every step."""
-
-    zone_c: Array
-    heating_c: Array
-    cooling_c: Array
-    co2_ppm: Array
-    run: Array
-    supply_c: Array
-    flow: Array
-    outdoor_share: Array
-    zone_flow: Array
-    zone_supply_c: Array
-    power_w: Array
-    """Shape (T, 4): fan, cooling, electric heating, gas."""
-    residual_w: Array
-    """Shape (1,): largest error of a zone's heat balance so far. [W]"""
-
-
-class Work(NamedTuple):
-    """Scratch space of one step."""
-
-    heat: Array
-    """Heat into each node, shape (Z, 4). [W]"""
-    leak: Array
-    """Infiltration, shape (Z,). [W/K]"""
-    after: Array
-    zone: ZoneStep
-    unit: UnitStep
-    prev_c: Array
-    prev_people: Array
-    slab_w: Array
-    """Heat out of each plenum's slab into the zones above, shape (U,). [W]"""
 
 
 @compiled

@@ -9,20 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.building.control import CommandArrays, ControlState, command_arrays, control_state
-from twin.building.kernel import (
-    Gains,
-    Series,
-    State,
-    Surroundings,
-    Work,
-    advance,
-)
+from twin.building.kernel import advance
 from twin.building.moist_air import saturation_ratio
 from twin.building.network import NODES, Network, network
 from twin.building.parameters import Parameters
 from twin.building.plant import Plant, plant
 from twin.building.program import Program
 from twin.building.solar import irradiance
+from twin.building.state import Gains, Series, State, Surroundings, Work
 from twin.building.units import UnitStep, ZoneStep
 from twin.drivers import Drivers
 from twin.result import BuildingResult

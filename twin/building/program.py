@@ -20,6 +20,7 @@ __all__ = ["Program", "ProgramArrays", "compile_points", "compile_program", "pol
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+SUPPLY_POINTS = ("min_c", "max_c", "rise_k", "fall_k")
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -144,7 +145,6 @@ def compile_points(
 
     zones, units = len(zone_unit), len(clocks)
     served = np.array([u for u in zone_unit if u >= 0], dtype=np.int64)
-    supply = [of_units(f"supply_air_{name}") for name in ("min_c", "max_c", "rise_k", "fall_k")]
     arrays = ProgramArrays(
         step_s=float(step_s),
         zone_unit=np.array(zone_unit, dtype=np.int64),
@@ -160,7 +160,7 @@ def compile_points(
         start_rate_k_h=of_units("optimal_start_rate_k_h"),
         called_by=of_units("called_by_occupancy"),
         empty_after_s=of_units("empty_setback_after_min") * 60.0,
-        supply=np.ascontiguousarray(np.stack(supply, axis=1)),
+        supply=np.stack([of_units(f"supply_air_{name}") for name in SUPPLY_POINTS], axis=-1),
         least_share=of_units("outdoor_air_min_fraction"),
         night_k=of_units("night_cycle_tolerance_k"),
         night_run_s=of_units("night_cycle_run_min") * 60.0,

@@ -116,6 +116,14 @@ class BacnetConnector:
         self._link.start()
         return self._link.call(discover(self._link, self.settings, low, high, address), 120.0)
 
+    def discover_configured(self) -> Sequence[FoundObject]:
+        """Objects of the devices of the settings; of all that answer a broadcast where none is named."""
+        devices = self.settings.devices.values()
+        if not devices:
+            return self.discover()
+        found = (self.discover(device.instance, device.instance, device.address) for device in devices)
+        return [item for objects in found for item in objects]
+
     def fetch(self, since: datetime | None, until: datetime | None) -> pd.DataFrame:  # only now is known
         """One row per readable point, as of now."""
         return rows_of(self.read(list(self.settings.points)))

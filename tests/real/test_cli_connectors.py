@@ -63,3 +63,13 @@ def test_a_point_that_does_not_resolve_and_a_dead_device_fail(bacnet_peer: Bacne
     code, told = checked(tmp_path / "ws", bacnet_peer.port)
     assert code == 4
     assert told["facts"] == [{"what": "reached", "ok": False, "told": told["facts"][0]["told"]}]
+
+
+def test_points_are_proposed_from_what_the_device_says(bacnet_peer: BacnetPeer, tmp_path: Path) -> None:
+    checked(tmp_path / "ws", bacnet_peer.port)
+    done = understudy("site", "discover", "bms", "--workspace", tmp_path / "ws", "--json")
+    assert done.returncode == 0, done.stderr
+    kinds = {one["object"]: one["kind"] for one in json.loads(done.stdout)["proposals"]}
+    assert kinds["analog-value,2"] == "zone_cooling_setpoint"
+    assert kinds["analog-input,3"] == "zone_air_temperature"
+    assert kinds["binary-value,1"] is None

@@ -91,3 +91,33 @@ def schema(as_json: JsonOption = False) -> None:
 
     _ = as_json  # the schema is a JSON document either way
     print_json(site_schema())
+
+
+@site.command()
+def discover(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A BACnet connector of the site file.")],
+    workspace: WorkspaceOption = HERE,
+    as_json: JsonOption = False,
+) -> None:
+    """Propose points from what the devices of a connector say of themselves, as lines to review; writes nothing."""
+    from dataclasses import asdict
+
+    from connectors.change_control import SystemClock
+    from connectors.mapping_proposals import fragment, propose
+    from connectors.registry import build
+    from connectors.settings import load_site
+
+    blocks = load_site(require_workspace(workspace) / "site.yaml").connectors
+    if name not in blocks:
+        message = f"connector {name!r} is not configured; configured: {', '.join(sorted(blocks)) or 'none'}"
+        raise BadInputError(message)
+    connector = build(blocks[name], SystemClock().now)
+    ask = getattr(connector, "discover_configured", None)
+    if ask is None:
+        message = f"connector {name!r} of type {blocks[name].kind} cannot discover; BACnet connectors can"
+        raise BadInputError(message)
+    proposals = propose(ask())
+    if as_json:
+        print_json({"proposals": [asdict(one) for one in proposals]})
+    else:
+        say(fragment(proposals, name))

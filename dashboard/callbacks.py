@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dash import Dash, set_props
-from dash.exceptions import PreventUpdate
+from dash import Dash, no_update, set_props
 from flask import abort, g, request
 
 from dashboard.figures.theme import Theme, theme_of
@@ -70,14 +69,14 @@ class Callbacks:
             self.roles.append((f"{handler.__module__}.{handler.__qualname__}", role))
 
             def checked(*values: Any) -> Any:
-                return self._answer(handler, role, values)
+                return self._answer(handler, role, values, len(outputs) if isinstance(outputs, list) else 0)
 
             self._app.callback(outputs, list(inputs), prevent_initial_call=not initial)(checked)
             return handler
 
         return register
 
-    def _answer(self, handler: Handler, role: Role, values: Sequence[Any]) -> Any:
+    def _answer(self, handler: Handler, role: Role, values: Sequence[Any], outputs: int) -> Any:
         visit = current_visit(self._services)
         if not visit.may(role):
             abort(403, f"{visit.person.user} is no {role}; ask an admin for the role.")
@@ -85,4 +84,4 @@ class Callbacks:
             return handler(visit, *values)
         except UnderstudyError as error:
             tell("Not done", str(error), "red")
-            raise PreventUpdate from error
+            return [no_update] * outputs if outputs else no_update

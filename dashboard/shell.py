@@ -49,7 +49,13 @@ def layout(services: Services, pages: Sequence[Page]) -> Any:
     return dmc.MantineProvider(
         [html.A("Skip to content", href="#page", className="skip"), shell, *hidden],
         forceColorScheme=visit.theme.name,
-        theme={"primaryColor": "blue", "defaultRadius": "md", "fontFamily": "system-ui, 'Segoe UI', sans-serif"},
+        theme={
+            "primaryColor": "blue",
+            "primaryShade": {"light": 8, "dark": 8},
+            "autoContrast": True,
+            "defaultRadius": "md",
+            "fontFamily": "system-ui, 'Segoe UI', sans-serif",
+        },
     )
 
 

@@ -109,6 +109,7 @@ def _controls(visit: Visit, query: Query, span: tuple[datetime, datetime]) -> An
                 placeholder="Room",
                 searchable=True,
                 clearable=True,
+                clearButtonProps={"aria-label": "No room"},
                 w=190,
                 **{"aria-label": "Room"},
             ),

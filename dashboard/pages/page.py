@@ -66,7 +66,7 @@ def graph(figure: Figure | None, label: str, graph_id: Any = None, height: int =
         props["figure"] = figure
     if graph_id is not None:
         props["id"] = graph_id
-    return html.Div(dcc.Graph(**props), role="img", **{"aria-label": label})
+    return html.Div(dcc.Graph(**props), role="figure", **{"aria-label": label})
 
 
 def grid(columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], visit: Visit, **props: Any) -> Any:

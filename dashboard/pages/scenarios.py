@@ -56,6 +56,7 @@ def draw(visit: Visit, rest: str, query: Query) -> Any:
                 value=(query.get("compare") or "").split("|") if query.get("compare") else [],
                 w=380,
                 clearable=True,
+                clearButtonProps={"aria-label": "Compare none"},
             ),
         ],
         align="flex-end",

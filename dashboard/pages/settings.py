@@ -9,6 +9,7 @@ from dash import ALL, Input, Output, State, ctx, html
 from dash.exceptions import PreventUpdate
 
 from dashboard.callbacks import Callbacks, Visit, tell
+from dashboard.pages.dialogs import EYE
 from dashboard.pages.page import Page, Query, badge, card, heading
 from dashboard.views import ConnectorView, Role
 
@@ -53,7 +54,7 @@ def _people(visit: Visit) -> Any:
         [
             dmc.TextInput(id="new-user", label="User"),
             dmc.TextInput(id="new-name", label="Name"),
-            dmc.PasswordInput(id="new-password", label="First password", w=200),
+            dmc.PasswordInput(id="new-password", visibilityToggleButtonProps=EYE, label="First password", w=200),
             dmc.MultiSelect(id="new-roles", label="Roles", data=[role.value for role in Role], value=["viewer"], w=260),
             dmc.Button("Add", id="new-add"),
         ],
@@ -69,8 +70,8 @@ def _password() -> Any:
         "Your password",
         dmc.Stack(
             [
-                dmc.PasswordInput(id="old-password", label="Present password"),
-                dmc.PasswordInput(id="next-password", label="New password"),
+                dmc.PasswordInput(id="old-password", visibilityToggleButtonProps=EYE, label="Present password"),
+                dmc.PasswordInput(id="next-password", visibilityToggleButtonProps=EYE, label="New password"),
                 dmc.Button("Change", id="change-password", w=120),
             ]
         ),

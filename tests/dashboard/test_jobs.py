@@ -1,4 +1,4 @@
-"""The job table: progress outlives processes, jobs leave each other alone, a dead worker's job is taken up or marked."""
+"""The job table: progress outlives processes, jobs leave each other alone, a dead worker's job is not lost."""
 
 from __future__ import annotations
 

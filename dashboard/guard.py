@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -32,10 +33,13 @@ def install(server: Flask, services: Services, sessions: SessionStore, hosts: Se
 
     @server.before_request
     def look() -> Response | None:
+        g.began = time.perf_counter()
         return _look(services, sessions, hosts)
 
     @server.after_request
     def dress(response: Response) -> Response:
+        spent_ms = 1000 * (time.perf_counter() - g.get("began", time.perf_counter()))
+        response.headers["Server-Timing"] = f"app;dur={spent_ms:.1f}"
         return with_headers(response, server.config.get("CSP", ""))
 
 

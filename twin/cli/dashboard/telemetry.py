@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 FRESH = timedelta(hours=2)
 """A value older than this is no longer shown as the value in force."""
 MOST_BYTES = 300 * 1024 * 1024
-WHOLE_BYTES = 24 * 1024 * 1024
-"""A month's file below this size is read once for all kinds."""
+WHOLE_ROWS = 2_000_000
+"""A month's file of no more rows is read once for all kinds."""
+HEALTH_WINDOW = timedelta(days=2)
+"""Time before the newest row over which coverage and gaps are counted."""
 _SERIOUS = frozenset({FindingKind.SILENCE, FindingKind.WRONG_UNIT, FindingKind.CLOCK, FindingKind.STUCK})
 
 
@@ -38,7 +40,8 @@ class Block:
 
     times: NDArray[np.int64]
     """Microseconds since 1970, sorted, shape (rows,)."""
-    points: tuple[str, ...]
+    place: Mapping[str, int]
+    """Point → its column."""
     values: NDArray[np.float32]
     """Shape (rows, points); NaN where nothing, or two different values, were delivered."""
 
@@ -62,7 +65,7 @@ def block_of(frame: pd.DataFrame, points: Sequence[str]) -> Block:
     values[rows, columns] = given
     conflicts = values[rows, columns] != given
     values[rows[conflicts], columns[conflicts]] = np.nan
-    return Block(times=times, points=tuple(points), values=values)
+    return Block(times=times, place=place, values=values)
 
 
 class StoredTelemetry:
@@ -102,7 +105,7 @@ class StoredTelemetry:
             if kept is not None and kept[0] == stamp:
                 self._blocks.move_to_end(key)
                 return kept[1]
-        blocks = self._load(kind, month, whole=path.stat().st_size < WHOLE_BYTES)
+        blocks = self._load(kind, month, whole=_rows(path) <= WHOLE_ROWS)
         with self._lock:
             for loaded, block in blocks.items():
                 self._blocks[loaded, month] = (stamp, block)
@@ -123,6 +126,8 @@ class StoredTelemetry:
     def snapshot(self, kind: PointKind, at: datetime) -> Mapping[str, Sample]:
         """The value in force of every point of a kind at a moment."""
         found: dict[str, Sample] = {}
+        if kind not in self._of_kind:
+            return found
         micros, oldest = _micros(at), _micros(at - FRESH)
         for month in dict.fromkeys((f"{at.astimezone(UTC):%Y-%m}", f"{(at - FRESH).astimezone(UTC):%Y-%m}")):
             block = self._block(kind, month)
@@ -154,11 +159,11 @@ class StoredTelemetry:
         month = datetime(since.astimezone(UTC).year, since.astimezone(UTC).month, 1, tzinfo=UTC)
         while month < until:
             block = self._block(kind, f"{month:%Y-%m}")
-            if block is not None and point in block.points:
+            if block is not None and point in block.place:
                 first = int(np.searchsorted(block.times, _micros(since), side="left"))
                 last = int(np.searchsorted(block.times, _micros(until), side="left"))
                 index = pd.to_datetime(block.times[first:last], unit="us", utc=True)
-                parts.append(pd.Series(block.values[first:last, block.points.index(point)], index=index))
+                parts.append(pd.Series(block.values[first:last, block.place[point]], index=index))
             month = _next_month(month)
         return parts
 
@@ -183,22 +188,23 @@ class StoredTelemetry:
         return sorted(found, key=lambda one: (rank[one.severity], str(one.since or "")), reverse=True)
 
     def health(self) -> Sequence[PointHealth]:
-        """How each point did in the newest month."""
-        months = self._months()
-        if not months:
+        """How each point did in the last two days of telemetry."""
+        months, span = self._months(), self.span()
+        if span is None:
             return [_unseen(point) for point in self._site.points]
         stamp = months[-1].stat().st_mtime
         if self._health is None or self._health[0] != stamp:
             stuck = {one.point for one in self._telemetry.findings() if one.kind is FindingKind.STUCK}
-            rows = [self._point_health(point, months[-1].stem, point.id in stuck) for point in self._site.points]
+            frame = self._telemetry.store.read(None, span[1] - HEALTH_WINDOW, span[1] + timedelta(seconds=1))
+            block = block_of(frame, [point.id for point in self._site.points])
+            rows = [self._point_health(block, point, stuck=point.id in stuck) for point in self._site.points]
             self._health = (stamp, rows)
         return self._health[1]
 
-    def _point_health(self, point: Point, month: str, stuck: bool) -> PointHealth:
-        block = self._block(point.kind, month)
-        if block is None or not len(block.times):
+    def _point_health(self, block: Block, point: Point, *, stuck: bool) -> PointHealth:
+        if not len(block.times):
             return _unseen(point)
-        there = block.times[~np.isnan(block.values[:, block.points.index(point.id)])]
+        there = block.times[~np.isnan(block.values[:, block.place[point.id]])]
         if not len(there):
             return _unseen(point)
         step = self._site.step_s * 1e6
@@ -217,6 +223,13 @@ class StoredTelemetry:
         )
 
 
+def _rows(path: Path) -> int:
+    """Rows of a month's file, from its footer."""
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_rows)
+
+
 def _unseen(point: Point) -> PointHealth:
     return PointHealth(
         point=point.id, kind=point.kind, of=point.of, last_at=None, age_s=None, coverage=0.0, longest_gap_s=float("nan")
@@ -224,7 +237,7 @@ def _unseen(point: Point) -> PointHealth:
 
 
 def _last(block: Block, point: str, first: int, last: int) -> Sample | None:
-    column = block.values[first:last, block.points.index(point)] if first < last else np.empty(0)
+    column = block.values[first:last, block.place[point]] if first < last else np.empty(0)
     there = np.flatnonzero(~np.isnan(column))
     if not len(there):
         return None

@@ -20,6 +20,16 @@ GOAL_KPIS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Goal → KPIs whose sum is lowered."""
 
+GOAL_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "energy": "energy for HVAC, gas and hosts",
+        "hvac": "energy for HVAC and gas",
+        "cost": "energy cost",
+        "carbon": "carbon",
+        "peak": "peak power",
+    }
+)
+"""Goal → what a person reads."""
 STRANGERS = "points_outside_experience"
 """Points that a candidate sets to a value which the telemetry never showed; counted beside the KPIs."""
 _GOAL = re.compile(r"^(?P<name>[a-z]+)(?:\s*(?P<change>[-\u2212]\s*\d+(?:\.\d+)?)\s*%)?$")

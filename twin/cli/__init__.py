@@ -39,6 +39,10 @@ app = typer.Typer(
 )
 
 
+INTERRUPTED = 130
+STORES_ARE_USABLE = "interrupted; stores are as after the last completed step, and the command may be run again"
+
+
 @app.callback()
 def root(
     version: Annotated[bool, typer.Option("--version", help="Say the version and leave.", is_eager=True)] = False,
@@ -83,13 +87,15 @@ def run(arguments: list[str]) -> int:
     except UnderstudyError as error:
         return fail(str(error), error.exit_code, as_json=as_json)
     except KeyboardInterrupt:
-        return fail("interrupted; stores are as after the last completed step", 130, as_json=as_json)
+        return fail(STORES_ARE_USABLE, INTERRUPTED, as_json=as_json)
     except typer.Abort:
-        return fail("aborted", 130, as_json=as_json)
+        return fail(STORES_ARE_USABLE, INTERRUPTED, as_json=as_json)
     except typer.Exit as leave:
         return int(leave.exit_code)
     except Exception as error:  # usage errors of the command line, whichever click Typer brings
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):
             return fail(error.format_message(), int(error.exit_code), as_json=as_json)
         raise
+    if result == INTERRUPTED:  # how the command line's library reports Ctrl-C
+        return fail(STORES_ARE_USABLE, INTERRUPTED, as_json=as_json)
     return int(result) if isinstance(result, int) else 0

@@ -167,6 +167,7 @@ def draft_plan(
     Raises:
         RefusedError: no connector carries the program of the building, or the world cannot be read.
     """
+    from optimizer.goals import GOAL_WORDS
     from optimizer.packing import emptied, moves
     from optimizer.proposal import Ground, building_steps, changed_points, kpi_forecasts, machine_steps
     from optimizer.rollback import rehearse_rollback
@@ -184,8 +185,8 @@ def draft_plan(
     effect = proposal.effect
     return assemble_plan(
         site=site.name,
-        title=f"Save {proposal.saving.value:.0f} % of {proposal.goal.name} until {_local(hold_until, site)}",
-        question=f"Which policy lowers {proposal.goal.name} most while comfort, air and service keep their limits?",
+        title=f"Save {proposal.saving.value:.0f} % of {GOAL_WORDS[proposal.goal.name]} until {_local(hold_until, site)}",
+        question=f"Which policy lowers {GOAL_WORDS[proposal.goal.name]} most while comfort, air and service keep their limits?",
         proposer=proposer,
         created_at=now,
         not_before=now,
@@ -304,7 +305,7 @@ def propose_plan(
 ) -> None:
     """Search the twin for the best policy of the week ahead and store it as a plan."""
     from connectors.governance import propose
-    from optimizer.goals import Goal
+    from optimizer.goals import GOAL_WORDS, Goal
 
     wanted = Goal.parse(goal)
     here = Workspace.at(workspace)
@@ -331,5 +332,7 @@ def propose_plan(
         return
     say(f"plan {record.plan_id[:12]} is {record.state}: {plan.title}")
     saving = proposal.saving
-    say(f"saves {saving.value:.1f} % ({saving.low:.1f} to {saving.high:.1f} %) of {wanted.name}, the twin says")
+    say(
+        f"saves {saving.value:.1f} % ({saving.low:.1f} to {saving.high:.1f} %) of {GOAL_WORDS[wanted.name]}, the twin says"
+    )
     say(f"look at it: understudy plan show {record.plan_id[:12]}")

@@ -144,11 +144,9 @@ class Story:
     def _end(self) -> None:
         world = self.world
         state = self._state()
-        tampered = any(finding.row.startswith("record document") for finding in world.peek().verify())
-        if state not in FINAL and not tampered:
+        if state not in FINAL:
             world.violate(f"never came to an end: {state}")
-        if not tampered:
-            self._require_sound_log()
+        self._require_sound_log()
         rows = list(world.peek().audit())
         self._require_single_start(rows)
         self._require_own_time(rows)
@@ -157,7 +155,9 @@ class Story:
         self._require_priors()
 
     def _require_sound_log(self) -> None:
-        for finding in self.world.peek().verify()[:1]:
+        """Nothing but the document that fate tampered with may be wrong."""
+        found = [f for f in self.world.peek().verify() if not f.row.startswith("record document")]
+        for finding in found[:1]:
             self.world.violate(f"the log does not hold: {finding.row}: {finding.sentence}")
 
     def _require_single_start(self, rows: list[AuditRow]) -> None:

@@ -38,7 +38,7 @@ class Caretaker(Desk):
 
     def _recover(self, lease: Lease) -> list[PlanRecord]:
         return [
-            self._take_up(self._session(lease, record.plan_id, self._holder))
+            self._take_up(self._session_back(lease, record.plan_id, self._holder))
             for record in self._store.records()
             if self._is_left_behind(record)
         ]
@@ -49,7 +49,7 @@ class Caretaker(Desk):
         if attempts > 2 * self._settings.takeovers:
             return self._dead_letter(session, attempts)
         stop = self._store.stop(session.plan_id)
-        if record.state is _S.PUSHING and attempts <= self._settings.takeovers:
+        if record.state is _S.PUSHING and attempts <= self._settings.takeovers and not session.salvaged:
             return Pusher(session).run()
         why = f"{stop.actor}: {stop.reason}" if stop is not None else f"{attempts} processes ended while they pushed it"
         return self._roll_back(session, why)
@@ -74,17 +74,17 @@ class Caretaker(Desk):
             (step.action.connector, step.action.point)
             for record in self._store.records()
             if record.state in HOLDING
-            for step in self._store.plan(record.plan_id).steps()
+            for step in self._store.plan_for_the_way_back(record.plan_id)[0].steps()
         }
         done = []
         for record in self._store.records():
             if record.state is not _S.ROLLED_BACK or (now - record.since).total_seconds() > self._settings.sweep_s:
                 continue
-            looker = Rollback(self._session(self._lease(), record.plan_id, self._holder))
+            looker = Rollback(self._session_back(self._lease(), record.plan_id, self._holder))
             strays = [stray for stray in looker.strays() if looker.target(stray) not in held]
             if strays:
                 with self._leased() as lease:
-                    Rollback(self._session(lease, record.plan_id, self._holder)).release_strays(strays)
+                    Rollback(self._session_back(lease, record.plan_id, self._holder)).release_strays(strays)
                 done.append(self._store.record(record.plan_id))
         return done
 
@@ -109,12 +109,14 @@ class Caretaker(Desk):
 
     def _alarm_again(self, record: PlanRecord, now: datetime) -> PlanRecord:
         self._store.note(self._holder, "alarm", record.plan_id, {"stuck": record.reason})
-        wait = timedelta(seconds=self._store.plan(record.plan_id).deadlines.stuck_s)
+        wait = timedelta(seconds=self._store.plan_for_the_way_back(record.plan_id)[0].deadlines.stuck_s)
         return self._store.postpone(record, self._holder, now + wait)
 
     def _confirm(self, record: PlanRecord, now: datetime) -> PlanRecord | None:
         with self._leased() as lease:
-            session = self._session(lease, record.plan_id, self._holder)
+            session = self._session_back(lease, record.plan_id, self._holder)
+            if session.salvaged:
+                return self._roll_back(session, "its document was changed in the store")
             found = [judge_guard(g, session.look_at(g.connector, [g.point])[0], now) for g in session.plan.guards]
             reasons = "; ".join(f"{j.name}: {j.reason}" for j in found if j.verdict is not Verdict.PASS)
             if worst(found) is Verdict.PASS:
@@ -127,7 +129,10 @@ class Caretaker(Desk):
     def _release_expired(self, now: datetime) -> list[PlanRecord]:
         done = []
         for record in self._store.records():
-            if record.state not in {_S.PUSHED, _S.CONFIRMED} or self._store.plan(record.plan_id).hold_until > now:
+            if (
+                record.state not in {_S.PUSHED, _S.CONFIRMED}
+                or self._store.plan_for_the_way_back(record.plan_id)[0].hold_until > now
+            ):
                 continue
             if self._holds(record):
                 reason = "the hold time is over"

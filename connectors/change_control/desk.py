@@ -15,6 +15,7 @@ from connectors.change_control.settings import PushSettings
 from connectors.plan_store import PlanStore
 from twin.errors import OutsideWorldError, RefusedError, StoppedError
 from twin.plan import PlanState
+from twin.plan_document import Plan
 from twin.plan_records import Finding, PlanRecord
 from twin.ports import Clock, Connector
 
@@ -87,7 +88,7 @@ class Desk:
     def _release_confirmed(self, plan_id: str, actor: str, reason: str) -> PlanRecord:
         """A confirmed plan is final; what it still holds is released without changing its state."""
         with self._store.urgent(), self._leased() as lease:
-            session = self._session(lease, plan_id, actor)
+            session = self._session_back(lease, plan_id, actor)
             left = Rollback(session).release_only(reason)
         if left:
             message = f"plan {plan_id[:12]}: not known to be released: {', '.join(left)}"
@@ -123,9 +124,17 @@ class Desk:
             raise
         except RefusedError:
             return None
-        return self._session(lease, plan_id, actor)
+        return self._session_back(lease, plan_id, actor)
 
     def _session(self, lease: Lease, plan_id: str, actor: str) -> Session:
+        return self._session_of(self._store.plan(plan_id), lease, plan_id, actor, salvaged=False)
+
+    def _session_back(self, lease: Lease, plan_id: str, actor: str) -> Session:
+        """A session for the way back, which is open even when the document was changed."""
+        plan, salvaged = self._store.plan_for_the_way_back(plan_id)
+        return self._session_of(plan, lease, plan_id, actor, salvaged=salvaged)
+
+    def _session_of(self, plan: Plan, lease: Lease, plan_id: str, actor: str, *, salvaged: bool) -> Session:
         return Session(
             store=self._store,
             connectors=self._connectors,
@@ -133,8 +142,9 @@ class Desk:
             settings=self._settings,
             lease=lease,
             gate=self._gate,
-            plan=self._store.plan(plan_id),
+            plan=plan,
             plan_id=plan_id,
+            salvaged=salvaged,
             actor=actor,
         )
 

@@ -244,6 +244,7 @@ class Pusher:
             writes=record.writes + 1,
             note="",
         )
+        intent = replace(intent, receipt=self._s.receipt(action, intent))
         self._s.commit("intent", steps=(intent,), touches=(f"{action.connector}/{action.point}",))
         self._s.lease.require_time_for_a_write()
         try:

@@ -25,7 +25,7 @@ class Rollback:
 
     def run(self) -> PlanRecord:
         """The record after the way back: rolled back, or stuck with the list of what is not known to be undone."""
-        touched = [step for step in self._s.steps().values() if step.touched]
+        touched = [step for step in self._s.steps().values() if step.touched and step.action_id in self._actions]
         for record in reversed(touched):
             self._undo(record)
         self._let_stray_writes_land(touched)
@@ -42,15 +42,22 @@ class Rollback:
     def release_only(self, reason: str) -> list[str]:
         """Releases what a final plan still holds; points that are not known to be free."""
         for record in reversed([step for step in self._s.steps().values() if step.touched]):
-            self._undo(record)
-        left = [self._actions[step.action_id].point for step in self._s.steps().values() if step.touched]
+            if record.action_id in self._actions:
+                self._undo(record)
+        left = [self._name(step) for step in self._s.steps().values() if step.touched]
         self._s.commit("released", evidence={"reason": reason, "left": left})
         return left
+
+    def _name(self, record: StepRecord) -> str:
+        action = self._actions.get(record.action_id)
+        return record.action_id if action is None else action.point
 
     def strays(self) -> list[StepRecord]:
         """Steps whose slot holds our value although the plan was undone: a write of a process that woke up late."""
         found = []
         for record in self._s.steps().values():
+            if record.action_id not in self._actions:
+                continue
             action = self._actions[record.action_id]
             if record.prior_known and self._s.is_slotted(action):
                 own = self._s.look(action).own_value
@@ -75,7 +82,7 @@ class Rollback:
         if not left:
             reason = "every touched target was released or restored"
             return self._s.commit("rolled back", state=PlanState.ROLLED_BACK, reason=reason, evidence={"steps": states})
-        points = ", ".join(self._actions[step.action_id].point for step in left)
+        points = ", ".join(self._name(step) for step in left)
         reason = f"not known to be undone: {points}. Look at them, then retry the rollback or close the plan by hand"
         deadline = self._s.clock.now() + timedelta(seconds=self._s.plan.deadlines.stuck_s)
         return self._s.commit(

@@ -52,12 +52,14 @@ class Session:
     plan: Plan
     actor: str
     plan_id: str
+    salvaged: bool = False
+    """The document was changed: only the way back is open."""
     failures: dict[str, int] = field(default_factory=dict)
     _positions: dict[str, int] = field(init=False, repr=False)
     _undo: dict[str, Undo] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._positions = {step.action.id: i for i, step in enumerate(self.plan.steps())}
+        self._positions = {step.action_id: step.position for step in self.store.steps(self.plan_id)}
         self._undo = {step.action_id: step.undo for step in self.plan.rollback}
 
     def record(self) -> PlanRecord:

@@ -14,6 +14,7 @@ from connectors.audit.checkpoints import (
 )
 from connectors.audit.ledger import Ledger, Transaction
 from connectors.plan_store.lease_table import LeaseTable
+from connectors.plan_store.salvage import salvaged_plan
 from connectors.plan_store.transitions import StaleVersionError, next_record, next_step
 from twin.calm import Touch, next_touch
 from twin.canonical import digest, plain, thing_from
@@ -134,6 +135,17 @@ class PlanStore(LeaseTable):
             raise RefusedError(message)
         self._proved[plan_id] = (text, plan)
         return plan
+
+    def plan_for_the_way_back(self, plan_id: str) -> tuple[Plan, bool]:
+        """The plan, or what its sound step records still say of it when the document was changed; and whether so."""
+        try:
+            return self.plan(plan_id), False
+        except RefusedError:
+            rotten = {finding.row for finding in self.verify()}
+            steps = [
+                step for step in self.steps(plan_id) if f"record step/{_step_key(plan_id, step.position)}" not in rotten
+            ]
+            return salvaged_plan(self.site, steps, self._clock.now()), True
 
     def record(self, plan_id: str) -> PlanRecord:
         """Where a plan stands."""

@@ -277,3 +277,14 @@ def test_a_watching_point_that_goes_silent_during_the_push_pauses_it(world: Worl
     plan_id = world.approved(make_plan(rooms(2)))
     world.clock._advance = lambda _: world.fail("read", temperature("room-0"), *[Fault.OFFLINE] * 99)
     assert world.push(plan_id).state is PlanState.PAUSED
+
+
+def test_a_document_changed_while_its_values_are_in_force_can_still_be_rolled_back(world: World) -> None:
+    plan_id = world.approved(make_plan([*rooms(2), migrate("v2", "h1", "h0")]))
+    world.push(plan_id)
+    world.store.ledger._db.execute("UPDATE record SET body = replace(body, '25', '26') WHERE kind = 'document'")
+    with pytest.raises(RefusedError, match="document was changed"):
+        world.store.plan(plan_id)
+    assert world.new_control("p2").rollback(plan_id, "olga").state is PlanState.ROLLED_BACK
+    assert world.own() == {}
+    assert world.hosts.placement()["v2"] == "h1"

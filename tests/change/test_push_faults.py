@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from push_kill import Office, in_child, kill_everywhere, prepare, push
 from push_planted import PLANTED, planted
@@ -130,7 +130,7 @@ def _stop_before(apply):  # type: ignore[no-untyped-def]
 def test_a_second_pusher_is_told_who_holds_the_site() -> None:
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        prepare(folder, pushed=False)
+        plan_id = prepare(folder, pushed=False)
         first, second = Office(folder), Office(folder)
         lease = first.control._lease()
         lease.acquire()
@@ -142,5 +142,5 @@ def test_a_second_pusher_is_told_who_holds_the_site() -> None:
                 first.store.beat(lease.epoch)
             os._exit(0 if clock else 1)
         with pytest.raises(RefusedError, match=r"is pushing since"):
-            second.control.recover()
+            second.control.push(plan_id, "olga")
         os.waitpid(pid, 0)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from change_world import START, World, make_plan, rooms
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from push_kill import faults_after, in_child, prepare, push
 
 import connectors.audit.ledger as ledger_module

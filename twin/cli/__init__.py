@@ -86,10 +86,8 @@ def run(arguments: list[str]) -> int:
         result = app(arguments, standalone_mode=False)
     except UnderstudyError as error:
         return fail(str(error), error.exit_code, as_json=as_json)
-    except KeyboardInterrupt:
-        return fail(STORES_ARE_USABLE, INTERRUPTED, as_json=as_json)
-    except typer.Abort:
-        return fail(STORES_ARE_USABLE, INTERRUPTED, as_json=as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        result = INTERRUPTED
     except typer.Exit as leave:
         return int(leave.exit_code)
     except Exception as error:  # usage errors of the command line, whichever click Typer brings

@@ -182,11 +182,11 @@ def draft_plan(
     present_values = {**_read(connectors, building, building_points), **_read(connectors, hosts, machine_points)}
     hold_until = max(rehearsal.drivers[0].end, now + timedelta(days=AHEAD_DAYS))
     ground = Ground(building=building, hosts=hosts, present=present_values, seen=rehearsal.seen, hold_until=hold_until)
-    effect = proposal.effect
+    effect, lowered = proposal.effect, GOAL_WORDS[proposal.goal.name]
     return assemble_plan(
         site=site.name,
-        title=f"Save {proposal.saving.value:.0f} % of {GOAL_WORDS[proposal.goal.name]} until {_local(hold_until, site)}",
-        question=f"Which policy lowers {GOAL_WORDS[proposal.goal.name]} most while comfort, air and service keep their limits?",
+        title=f"Save {proposal.saving.value:.0f} % of {lowered} until {_local(hold_until, site)}",
+        question=f"Which policy lowers {lowered} most while comfort, air and service keep their limits?",
         proposer=proposer,
         created_at=now,
         not_before=now,
@@ -331,8 +331,6 @@ def propose_plan(
         print_json({**view_document(room.store.view(record.plan_id)), "saving_pct": plain(proposal.saving)})
         return
     say(f"plan {record.plan_id[:12]} is {record.state}: {plan.title}")
-    saving = proposal.saving
-    say(
-        f"saves {saving.value:.1f} % ({saving.low:.1f} to {saving.high:.1f} %) of {GOAL_WORDS[wanted.name]}, the twin says"
-    )
+    saving, lowered = proposal.saving, GOAL_WORDS[wanted.name]
+    say(f"saves {saving.value:.1f} % ({saving.low:.1f} to {saving.high:.1f} %) of {lowered}, the twin says")
     say(f"look at it: understudy plan show {record.plan_id[:12]}")

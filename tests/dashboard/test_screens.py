@@ -18,7 +18,11 @@ from playwright.sync_api import Browser, sync_playwright
 from dashboard.app import create_dashboard
 from dashboard.views import Role
 
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no chromium (see .ci/packages.txt)")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium (see .ci/packages.txt)"),
+]
 SHOTS = Path(os.environ.get("UNDERSTUDY_SCREENSHOTS", "var/screenshots"))
 SCREENS = {
     "now": "/now?room=west+2&clock=pick&day=2023-07-12&minute=840",

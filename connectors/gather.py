@@ -154,6 +154,42 @@ class Gatherer:
             stop.wait(min(LONGEST_BACK_OFF_S, every_s * 2.0 ** min(worst, 10)))
 
 
+class Delivered:
+    """A source that has delivered already."""
+
+    def __init__(self, name: str, frames: list[pd.DataFrame]) -> None:
+        self.name = name
+        self._frames = frames
+
+    def fetch(self, since: datetime | None, until: datetime | None) -> pd.DataFrame:  # asked before
+        """What was delivered; no rows from a source that failed."""
+        if self._frames:
+            return pd.concat(self._frames, ignore_index=True)
+        empty = {
+            "timestamp": pd.DatetimeIndex([], tz="UTC"),
+            "point": pd.Series(dtype=object),
+            "value": pd.Series(dtype=float),
+        }
+        return pd.DataFrame(empty)
+
+
+def delivered(
+    sources: Mapping[str, TelemetrySource], since: datetime | None, until: datetime | None, now: datetime
+) -> tuple[Mapping[str, Delivered], Mapping[str, SourceHealth]]:
+    """Everything that the sources have in the span, fetched from all at once, and how each fares.
+
+    Args:
+        sources: by name.
+        since: start; each source's own default when None.
+        until: end; ``now`` when None.
+        now: the present.
+    """
+    frames: dict[str, list[pd.DataFrame]] = {name: [] for name in sources}
+    gatherer = Gatherer(sources, lambda name, frame: frames[name].append(frame))
+    health = gatherer.gather(since, until or now)
+    return {name: Delivered(name, found if health[name].ok else []) for name, found in frames.items()}, health
+
+
 def _put(waiting: queue.Queue[_Parcel], parcel: _Parcel, stopped: threading.Event) -> None:
     """Waits for room, but not beyond the round."""
     while not stopped.is_set():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -13,6 +13,7 @@ from twin.cli.output import (
     HERE,
     JsonOption,
     WorkspaceOption,
+    note,
     print_json,
     print_table,
     progress_bar,
@@ -24,7 +25,9 @@ from twin.errors import BadInputError
 from twin.plan import Capability
 
 if TYPE_CHECKING:
-    from connectors.ingest import Ingested
+    import pandas as pd
+
+    from connectors.ingest import Ingested, Telemetry
     from connectors.settings import SiteFile
     from twin.ports import TelemetrySource
 
@@ -41,10 +44,14 @@ def ingest(
     source: Annotated[list[str] | None, typer.Option("--source", help="Source to read; all by default.")] = None,
     since: Annotated[str | None, typer.Option("--since", help="First moment, e.g. 2023-01-01.")] = None,
     until: Annotated[str | None, typer.Option("--until", help="End, this moment itself left out.")] = None,
+    follow: Annotated[
+        float | None, typer.Option("--follow", min=1.0, help="Then go on, every so many seconds, until stopped.")
+    ] = None,
     workspace: WorkspaceOption = HERE,
     as_json: JsonOption = False,
-) -> None:
+) -> int:
     """Read telemetry into the store and say what is wrong with it; reading it again changes nothing."""
+    from connectors.gather import delivered
     from connectors.ingest import Telemetry
     from connectors.ingest import ingest as read_sources
     from connectors.settings import load_site
@@ -52,27 +59,60 @@ def ingest(
     site_file = load_site(require_workspace(workspace) / "site.yaml")
     zone = site_file.site.time_zone
     telemetry = Telemetry(var(workspace, "telemetry", ".keep").parent)
+    first, last, now = moment(since, zone, "--since"), moment(until, zone, "--until"), datetime.now(tz=UTC)
+    live = _histories(site_file, workspace, source or ())
+    histories, health = delivered(live, first, last, now)
     with progress_bar("ingest") as tell:
         done = read_sources(
             site_file,
             telemetry,
-            now=datetime.now(tz=UTC),
+            now=now,
             names=source or (),
             files=file or (),
-            since=moment(since, zone, "--since"),
-            until=moment(until, zone, "--until"),
-            histories=_histories(site_file, workspace),
+            since=first,
+            until=last,
+            histories=histories,
             progress=tell,
         )
+    dead = {name: state.told for name, state in health.items() if not state.ok}
+    for name, why in dead.items():
+        note(f"connector {name} delivered nothing: {why}")
     if as_json:
-        print_json(done.to_json() | {"health_file": str(telemetry.health_file)})
+        print_json(done.to_json() | {"health_file": str(telemetry.health_file), "failed_connectors": dead})
     else:
         _show(done)
+    if follow is not None:
+        _follow(live, telemetry, follow)
+    return 4 if dead else 0
 
 
-def _histories(site_file: SiteFile, workspace: Path) -> Mapping[str, TelemetrySource]:
-    """Connectors that sources name and that can tell the past."""
-    named = {mapping.block.connector for mapping in site_file.sources.values()} - {None}
+def _follow(live: Mapping[str, TelemetrySource], telemetry: Telemetry, every_s: float) -> None:
+    """Goes on fetching from connectors until a signal comes."""
+    import signal
+    import threading
+
+    from connectors.gather import Gatherer
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+    def keep(_: str, frame: pd.DataFrame) -> None:
+        telemetry.store.append(frame)
+
+    gatherer = Gatherer(live, keep)
+    gatherer.follow(
+        stop,
+        lambda: datetime.now(tz=UTC),
+        every_s,
+        lambda state: note(f"connector {state.name}: {'delivers' if state.ok else state.told}"),
+    )
+
+
+def _histories(site_file: SiteFile, workspace: Path, wanted: Sequence[str]) -> Mapping[str, TelemetrySource]:
+    """Connectors that the wanted sources name and that can tell the past."""
+    chosen = [mapping for name, mapping in site_file.sources.items() if not wanted or name in wanted]
+    named = {mapping.block.connector for mapping in chosen} - {None}
     if not named:
         return {}
     from connectors.change_control.clocks import SystemClock

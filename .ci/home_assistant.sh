@@ -4,7 +4,8 @@
 set -eu
 dir=$1
 [ -x "$dir/bin/hass" ] && "$dir/bin/python" -c "import hass_frontend, sqlalchemy" && exit 0
-python=$(command -v python3.13 || ls "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13.*/bin/python | head -n 1)
+python=$(ls "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13.*/bin/python 2>/dev/null | head -n 1)
+[ -n "$python" ] || python=$(command -v python3.13)
 "$python" -m venv "$dir"
 "$dir/bin/python" -m pip install -q homeassistant==2025.1.4
 "$dir/bin/python" -m pip install -q Pillow==11.0.0 PyTurboJPEG==1.7.5 SQLAlchemy==2.0.36 av==13.1.0 cronsim==2.6 \

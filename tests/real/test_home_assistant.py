@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from peers import Peer, free_port, missing, wait_for_port, wait_until
+from peers import Peer, free_port, wait_for_port, wait_until
 
 pytest.importorskip("httpx2")
 
@@ -63,7 +63,7 @@ POINTS = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     program = os.environ.get("UNDERSTUDY_HOME_ASSISTANT") or shutil.which("hass")
     if not program or not Path(program).exists():
-        missing(
+        pytest.skip(
             "Home Assistant is not installed: run .ci/home_assistant.sh DIR, set UNDERSTUDY_HOME_ASSISTANT=DIR/bin/hass"
         )
     folder, port = tmp_path_factory.mktemp("home-assistant"), free_port()

@@ -27,9 +27,9 @@ from connectors.plan_store import PlanStore, StoreFolder
 from connectors.simulated import SimulatedBuilding
 from twin.errors import RefusedError
 from twin.plan import Action, ActionKind, PlanState
-from twin.plan_document import Evidence, Plan, Rehearsal, Step, Target, TargetKind
-from twin.plan_records import Approval
-from twin.waves import assemble_plan
+from twin.plans.document import Evidence, Plan, Rehearsal, Step, Target, TargetKind
+from twin.plans.records import Approval
+from twin.plans.waves import assemble_plan
 
 CALLS = "write,pwrite64,pwritev,writev,fsync,fdatasync,ftruncate,rename,renameat,renameat2,unlink,unlinkat,fallocate"
 ROOMS = tuple(f"room-{i}" for i in range(6))

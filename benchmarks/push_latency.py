@@ -26,8 +26,8 @@ from connectors.governance import Approvals, GovernedGate, Identity, PolicyFolde
 from connectors.plan_store import PlanStore, StoreFolder
 from connectors.simulated import SimulatedBuilding
 from twin.plan import Action, ActionKind, PlanState, Reading, Receipt
-from twin.plan_document import Evidence, Plan, Rehearsal, Step, Target, TargetKind
-from twin.waves import assemble_plan
+from twin.plans.document import Evidence, Plan, Rehearsal, Step, Target, TargetKind
+from twin.plans.waves import assemble_plan
 
 WORD = "correct horse battery"
 

@@ -23,10 +23,10 @@ from connectors.change_control.pusher import Pusher
 from connectors.plan_store import PlanStore
 from connectors.simulated import SimulatedHosts
 from twin.errors import OutsideWorldError
-from twin.judge import Judgement, Verdict
 from twin.plan import Action, PlanState, Quality, Reading, StepState
-from twin.plan_document import Plan
-from twin.plan_records import PlanRecord, StepRecord
+from twin.plans.document import Plan
+from twin.plans.judge import Judgement, Verdict
+from twin.plans.records import PlanRecord, StepRecord
 
 Patches = tuple[tuple[Any, str, Any], ...]
 

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from push_world import FINAL, ROOMS, START, Crash, Event, World
 
 from twin.errors import UnderstudyError
-from twin.guardrails import is_undone, same
 from twin.plan import ActionKind, PlanState
-from twin.plan_records import AuditRow
+from twin.plans.guardrails import is_undone, same
+from twin.plans.records import AuditRow
 
 KINDS = (
     "crash",

@@ -21,12 +21,12 @@ from connectors.governance import Approvals, GovernedGate, Identity, Principal, 
 from connectors.plan_store import PlanStore
 from connectors.simulated import Fault, FaultyConnector, SimulatedBuilding, SimulatedHosts
 from twin.errors import BadInputError, UnderstudyError
-from twin.guardrails import approvers_needed
 from twin.plan import Action, ActionKind, Capability, Check, PlanState, Quality, Reading, Receipt, StepState
-from twin.plan_document import Deadlines, Evidence, Guard, Plan, Rehearsal, Step, Target, TargetKind
-from twin.plan_records import PlanRecord
+from twin.plans.document import Deadlines, Evidence, Guard, Plan, Rehearsal, Step, Target, TargetKind
+from twin.plans.guardrails import approvers_needed
+from twin.plans.records import PlanRecord
+from twin.plans.waves import assemble_plan
 from twin.site import Host, HostType, Vm
-from twin.waves import assemble_plan
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 ROOMS = tuple(f"room-{i}" for i in range(10))

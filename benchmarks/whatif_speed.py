@@ -20,8 +20,8 @@ import numpy as np
 from fidelity.sites import medium_office_chicago
 from fidelity.stochastic_office import office_days
 
-from connectors.energyplus import EnergyPlusRun
-from connectors.energyplus_model import ModelRequest, prepare_model
+from connectors.emulator.energyplus import EnergyPlusRun
+from connectors.emulator.energyplus_model import ModelRequest, prepare_model
 from twin.building.model import sun_on
 from twin.building.parameters import Parameters
 from twin.drivers import Drivers, Weather

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from connectors.settings import ConnectorBlock
 from twin.errors import BadInputError
 from twin.ports import Connector
-from twin.tree import Fault
+from twin.text.tree import Fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,8 @@ from dashboard.views import (
 from twin.errors import BadInputError, RefusedError
 from twin.jobs import Job, JobState
 from twin.plan import PlanState
-from twin.plan_document import Plan
-from twin.plan_records import Approval, AuditRow, Finding, PlanView
+from twin.plans.document import Plan
+from twin.plans.records import Approval, AuditRow, Finding, PlanView
 from twin.site import Site
 from twin.vocab import EndUse, PointKind
 

@@ -22,8 +22,8 @@ from dashboard.views import (
     SavingView,
 )
 from twin.jobs import Job
-from twin.plan_document import Plan
-from twin.plan_records import AuditRow, Finding, PlanView
+from twin.plans.document import Plan
+from twin.plans.records import AuditRow, Finding, PlanView
 from twin.site import Site
 from twin.vocab import EndUse, PointKind
 

@@ -11,7 +11,7 @@ from scenarios.expand import Tree
 from twin.building.points import program_points
 from twin.errors import BadInputError, RefusedError
 from twin.plan import Action, ActionKind, PointId, Value
-from twin.plan_document import Interval, KpiForecast, Step, Target, TargetKind
+from twin.plans.document import Interval, KpiForecast, Step, Target, TargetKind
 from twin.policy import Policy
 from twin.site import Site
 

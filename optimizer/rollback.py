@@ -9,11 +9,11 @@ import numpy as np
 from twin.building.model import BuildingModel
 from twin.building.parameters import Parameters
 from twin.building.program import compile_program
-from twin.canonical import digest
 from twin.drivers import Drivers
-from twin.plan_document import Rehearsal
+from twin.plans.document import Rehearsal
 from twin.policy import Policy
 from twin.site import Site
+from twin.text.canonical import digest
 from twin.units import SECONDS_PER_DAY
 
 NEAR_K = 0.5

@@ -16,7 +16,7 @@ from twin.errors import BadInputError
 from twin.policy import Policy
 from twin.policy_text import read_policy, zone_faults
 from twin.site import Site
-from twin.tree import Fault
+from twin.text.tree import Fault
 
 Tree = dict[str, object]
 MAX_SCENARIOS = 10_000

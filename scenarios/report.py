@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from scenarios.expand import Scenario, Tree
-from twin.html_page import chart, heading, page, paragraph
 from twin.kpi import KPIS
+from twin.text.html_page import chart, heading, page, paragraph
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

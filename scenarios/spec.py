@@ -14,9 +14,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from twin.errors import BadInputError
 from twin.policy_text import read_policy
-from twin.text_readers import shown, unknown_key
-from twin.tree import Fault, MarkedTree
-from twin.yaml_text import read_yaml
+from twin.text.readers import shown, unknown_key
+from twin.text.tree import Fault, MarkedTree
+from twin.text.yaml import read_yaml
 
 Moment = date | datetime
 """A date (local midnight of the site) or an aware time."""

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from connectors.bundled_site import AHEAD_DAYS, BLOCKS, NOW, bundled_site_folder, local_midnight, met
-from connectors.emulated_operator import operator_commands, operator_day
+from connectors.emulator.bundled_site import AHEAD_DAYS, BLOCKS, NOW, bundled_site_folder, local_midnight, met
+from connectors.emulator.operator_days import operator_commands, operator_day
 from connectors.settings import load_site
 from twin.errors import BadInputError
 from twin.site import Site
@@ -133,8 +133,8 @@ def test_the_operator_never_crosses_the_band_and_rests_on_sundays(site: Site) ->
 
 @pytest.mark.slow
 def test_a_stretch_made_again_is_the_one_that_is_bundled(site: Site) -> None:
-    from connectors.bundled_site_maker import SEED, _demand, stretch
-    from connectors.recorded_year import read_recorded_year
+    from connectors.emulator.bundled_site_maker import SEED, _demand, stretch
+    from connectors.emulator.recorded_year import read_recorded_year
 
     shared = Path(os.environ.get("UNDERSTUDY_SHARED", Path(__file__).parents[1] / ".." / "shared"))
     folder = shared / "telemetry" / "medium_office_chicago"

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from connectors.bundled_site import bundled_site_folder, demo_model, met
 from connectors.conformance import CHECKS, Trial
-from connectors.emulated_building import EmulatedBuilding
-from connectors.emulated_run import run_program, run_program_apart
+from connectors.emulator.building import EmulatedBuilding
+from connectors.emulator.bundled_site import bundled_site_folder, demo_model, met
+from connectors.emulator.runs import run_program, run_program_apart
 from connectors.settings import load_site
 from connectors.simulated import SimulatedHosts
 from twin.building.points import program_points

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from connectors.energyplus import EnergyPlusBuilding, EnergyPlusRun
-from connectors.energyplus_model import (
+from connectors.emulator.energyplus import EnergyPlusBuilding, EnergyPlusRun
+from connectors.emulator.energyplus_model import (
     ModelRequest,
     PreparedModel,
     of_kind,
@@ -24,7 +24,7 @@ from connectors.energyplus_model import (
     schedule_values,
     source_files,
 )
-from connectors.energyplus_points import StepCommands, StepReadings
+from connectors.emulator.energyplus_points import StepCommands, StepReadings
 from twin.errors import BadInputError, OutsideWorldError
 
 if find_spec("pyenergyplus") is None and os.environ.get("CI") != "true":

@@ -23,7 +23,7 @@ from fidelity.policies import TRIALS, trials
 from fidelity.sites import medium_office_chicago, small_office_las_vegas
 from fidelity.stochastic_office import office_days
 
-from connectors.emulated_run import Record
+from connectors.emulator.runs import Record
 from twin.building.points import program_points
 
 BUILDING_KEYS = {

@@ -21,7 +21,7 @@ from optimizer.proposal import (
 from twin.building.points import program_points
 from twin.errors import RefusedError
 from twin.plan import ActionKind
-from twin.plan_document import Interval
+from twin.plans.document import Interval
 from twin.policy import Policy, Setpoint
 from twin.site import AirHandler, Host, HostType, Location, Site, Vm, Zone
 from twin.vocab import SystemType

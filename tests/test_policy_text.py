@@ -20,7 +20,7 @@ from twin.policy import (
     SupplyAirReset,
 )
 from twin.policy_text import POLICY_KEYS, days_of, parse_policy, policy_rows, policy_schema, read_policy, zone_faults
-from twin.tree import Fault
+from twin.text.tree import Fault
 
 
 def test_every_key_of_the_reference_page_becomes_a_policy() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.errors import BadInputError
-from twin.tree import Fault
-from twin.yaml_text import MAX_BYTES, read_yaml
+from twin.text.tree import Fault
+from twin.text.yaml import MAX_BYTES, read_yaml
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{new}: &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from twin.building.parameters import Parameters
-from twin.canonical import canonical, digest, plain, thing_from
+from twin.text.canonical import canonical, digest, plain, thing_from
 
 CODE_VERSION = "1"
 """Raised when the physics changes so that old parameters mean something else."""

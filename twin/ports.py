@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from twin.plan import Action, Capability, Check, PointId, Reading, Receipt
-from twin.plan_document import Plan
-from twin.plan_records import Approval, AuditRow, Change, PlanRecord, StepRecord, StopRecord
+from twin.plans.document import Plan
+from twin.plans.records import Approval, AuditRow, Change, PlanRecord, StepRecord, StopRecord
 
 if TYPE_CHECKING:
     import pandas as pd

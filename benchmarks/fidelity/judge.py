@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.emulated_run import Record
+from connectors.emulator.runs import Record
 from fidelity.policies import Trial
 from scenarios.batch import Draw, daily_sums
 from scenarios.summary import ScenarioRuns, delta_block

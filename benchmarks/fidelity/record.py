@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from connectors.emulated_run import Record
-from connectors.recorded_year import RecordedYear
+from connectors.emulator.recorded_year import RecordedYear
+from connectors.emulator.runs import Record
 from fidelity.truth import Building
 from twin.building.program import Recorded
 from twin.drivers import Drivers, Weather

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from connectors.energyplus_facts import ZoneFacts, zone_facts
+from connectors.emulator.energyplus_facts import ZoneFacts, zone_facts
 from twin.policy import DAY_KEYS, NightCycle, OperatingHours, OutdoorAir, Policy, Setpoint, SupplyAirReset
 from twin.site import Adjacency, AirHandler, Location, Meter, Site, Wall, Zone
 from twin.vocab import CoolingKind, EndUse, HeatingKind, PointKind, SystemType

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.emulated_run import Days
+from connectors.emulator.runs import Days
 from twin.site import Site, Zone
 from twin.streams import stream
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from connectors.emulated_operator import operator_commands
-from connectors.emulated_run import Days, Record, run_program
-from connectors.energyplus_model import ModelRequest, NightCycleSetting, PreparedModel, prepare_model
-from connectors.recorded_year import RecordedYear, first_and_last_day, read_recorded_year, recorded_days
+from connectors.emulator.energyplus_model import ModelRequest, NightCycleSetting, PreparedModel, prepare_model
+from connectors.emulator.operator_days import operator_commands
+from connectors.emulator.recorded_year import RecordedYear, first_and_last_day, read_recorded_year, recorded_days
+from connectors.emulator.runs import Days, Record, run_program
 from fidelity.sites import medium_office_chicago, small_office_las_vegas
 from fidelity.stochastic_office import office_days
 from twin.building.points import program_points

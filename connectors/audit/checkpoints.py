@@ -18,9 +18,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from twin.canonical import canonical, plain
 from twin.errors import BadInputError, OutsideWorldError
-from twin.plan_records import Finding
+from twin.plans.records import Finding
+from twin.text.canonical import canonical, plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

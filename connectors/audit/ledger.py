@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from twin.canonical import canonical
 from twin.errors import OutsideWorldError, RefusedError
-from twin.plan_records import AuditRow, Finding
+from twin.plans.records import AuditRow, Finding
 from twin.ports import Clock
+from twin.text.canonical import canonical
 
 SCHEMA_VERSION = 1
 GENESIS = "0" * 64

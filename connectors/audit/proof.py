@@ -9,7 +9,7 @@ from typing import Any
 
 from connectors.audit.ledger import GENESIS, row_digest, text_digest
 from twin.errors import BadInputError
-from twin.plan_records import Finding
+from twin.plans.records import Finding
 
 _QUERY = (
     "SELECT seq, at, actor, event, subject, payload, previous, digest, typeof(at) || typeof(actor) || typeof(event) || "

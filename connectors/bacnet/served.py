@@ -33,7 +33,7 @@ SOCKET_OPENS_S = 0.2
 
 
 class Building(Protocol):
-    """What is served: see ``connectors.emulated_building``."""
+    """What is served: see ``connectors.emulator.building``."""
 
     def points(self) -> tuple[PointId, ...]:
         """All points, commands and readings."""

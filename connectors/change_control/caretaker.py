@@ -9,9 +9,9 @@ from connectors.change_control.lease import Lease
 from connectors.change_control.pusher import Pusher
 from connectors.change_control.rollback import Rollback
 from connectors.change_control.session import Session
-from twin.judge import Verdict, judge_guard, worst
 from twin.plan import PlanState
-from twin.plan_records import Change, PlanRecord
+from twin.plans.judge import Verdict, judge_guard, worst
+from twin.plans.records import Change, PlanRecord
 
 _S = PlanState
 

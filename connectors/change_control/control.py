@@ -9,9 +9,9 @@ from connectors.change_control.desk import HOLDING
 from connectors.change_control.pusher import Pusher
 from connectors.change_control.session import Session
 from twin.errors import OutsideWorldError, RefusedError
-from twin.guardrails import Sight, sight
 from twin.plan import PlanState
-from twin.plan_records import Change, PlanRecord
+from twin.plans.guardrails import Sight, sight
+from twin.plans.records import Change, PlanRecord
 
 _S = PlanState
 _STARTED = frozenset({_S.PUSHING, _S.PAUSED, _S.PUSHED, _S.CONFIRMED, _S.ROLLING_BACK, _S.ROLLED_BACK, _S.STUCK})

@@ -15,8 +15,8 @@ from connectors.change_control.settings import PushSettings
 from connectors.plan_store import PlanStore
 from twin.errors import OutsideWorldError, RefusedError, StoppedError
 from twin.plan import PlanState
-from twin.plan_document import Plan
-from twin.plan_records import Finding, PlanRecord
+from twin.plans.document import Plan
+from twin.plans.records import Finding, PlanRecord
 from twin.ports import Clock, Connector
 
 _S = PlanState

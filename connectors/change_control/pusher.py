@@ -14,14 +14,14 @@ from typing import TypeAlias
 from connectors.change_control.rollback import Rollback
 from connectors.change_control.session import Leave, Session
 from connectors.plan_store import FencedError, StaleVersionError
-from twin.canonical import plain
 from twin.errors import OutsideWorldError, RefusedError, StoppedError
-from twin.guardrails import Sight, sight
-from twin.judge import Judgement, Verdict, judge_guard, judge_rooms, worst
 from twin.plan import Action, CheckVerdict, PlanState, Reading, Receipt, StepState
-from twin.plan_document import Step, Wave
-from twin.plan_records import PlanRecord, StepRecord
+from twin.plans.document import Step, Wave
+from twin.plans.guardrails import Sight, sight
+from twin.plans.judge import Judgement, Verdict, judge_guard, judge_rooms, worst
+from twin.plans.records import PlanRecord, StepRecord
 from twin.streams import stream
+from twin.text.canonical import plain
 
 _DONE = frozenset({StepState.VERIFIED, StepState.ALREADY_DONE, StepState.OVERRIDDEN})
 RoomReadings: TypeAlias = dict[str, float]

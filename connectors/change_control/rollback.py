@@ -11,9 +11,9 @@ from datetime import timedelta
 
 from connectors.change_control.session import Session
 from twin.errors import OutsideWorldError, RefusedError
-from twin.guardrails import is_undone, same
 from twin.plan import Action, PlanState, Quality, Reading, StepState
-from twin.plan_records import PlanRecord, StepRecord
+from twin.plans.guardrails import is_undone, same
+from twin.plans.records import PlanRecord, StepRecord
 
 
 class Rollback:

@@ -11,10 +11,10 @@ from connectors.change_control.lease import Lease
 from connectors.change_control.settings import PushSettings
 from connectors.plan_store import PlanStore
 from twin.errors import OutsideWorldError, RefusedError
-from twin.guardrails import OWN, age_s
 from twin.plan import Action, Capability, PlanState, Quality, Reading, Receipt
-from twin.plan_document import Plan, Step, Undo, Wave
-from twin.plan_records import Change, PlanRecord, PlanView, StepRecord
+from twin.plans.document import Plan, Step, Undo, Wave
+from twin.plans.guardrails import OWN, age_s
+from twin.plans.records import Change, PlanRecord, PlanView, StepRecord
 from twin.ports import Clock, Connector
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from connectors.change_control.control import ChangeControl
 from twin.errors import OutsideWorldError, RefusedError
 from twin.plan import PlanState
-from twin.plan_records import PlanRecord
+from twin.plans.records import PlanRecord
 from twin.ports import Clock
 
 

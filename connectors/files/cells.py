@@ -14,7 +14,7 @@ from connectors.files.tables import BadRows
 from connectors.settings.mapping import MappedColumn
 from connectors.settings.sources import SourceBlock
 from twin.errors import BadInputError
-from twin.text_readers import shown
+from twin.text.readers import shown
 from twin.units import to_inside
 from twin.vocab import KIND_FACTS
 

@@ -20,7 +20,7 @@ from connectors.settings.mapping import MappedColumn, SourceMapping
 from twin.clock import require_aware
 from twin.errors import BadInputError
 from twin.telemetry.grid import COLUMNS
-from twin.text_readers import shown
+from twin.text.readers import shown
 
 Array = NDArray[np.float64]
 Micros = NDArray[np.int64]

@@ -10,13 +10,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from connectors.governance.identity import Identity, Principal, Role
 from connectors.plan_store import PlanStore
-from twin.canonical import canonical, plain
 from twin.errors import RefusedError
-from twin.guardrails import approvers_needed, plan_faults
 from twin.plan import PlanState
-from twin.plan_document import Plan
-from twin.plan_records import Approval, PlanRecord, PlanView
+from twin.plans.document import Plan
+from twin.plans.guardrails import approvers_needed, plan_faults
+from twin.plans.records import Approval, PlanRecord, PlanView
 from twin.ports import Clock
+from twin.text.canonical import canonical, plain
 
 APPROVE, REJECT = "approve", "reject"
 

@@ -10,11 +10,11 @@ from connectors.governance.identity import Identity
 from connectors.governance.policy import Circumstances, PolicyBundle
 from connectors.governance.standing import Standing
 from connectors.plan_store import PlanStore
-from twin.calm import Calm, calm_faults
-from twin.guardrails import approvers_needed, envelope_faults, plan_faults, risk_of
 from twin.plan import PlanState
-from twin.plan_document import Plan, Step, Wave
-from twin.plan_records import PlanView
+from twin.plans.calm import Calm, calm_faults
+from twin.plans.document import Plan, Step, Wave
+from twin.plans.guardrails import approvers_needed, envelope_faults, plan_faults, risk_of
+from twin.plans.records import PlanView
 
 
 class GovernedGate:

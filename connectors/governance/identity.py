@@ -26,9 +26,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from connectors.plan_store import PlanStore
-from twin.canonical import thing_from
 from twin.errors import BadInputError, RefusedError
 from twin.ports import Clock
+from twin.text.canonical import thing_from
 
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,39}")
 LEAST_PASSWORD = 8

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twin.errors import RefusedError
-from twin.guardrails import redundancy_faults
 from twin.plan import ActionKind
-from twin.plan_document import Plan, Step, TargetKind, Wave
+from twin.plans.document import Plan, Step, TargetKind, Wave
+from twin.plans.guardrails import redundancy_faults
 
 Fact = bool | int
 

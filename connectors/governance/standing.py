@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from connectors.governance.identity import Identity, Principal, Role
 from connectors.plan_store import PlanStore
-from twin.canonical import canonical, digest, plain, thing_from
 from twin.errors import RefusedError
 from twin.plan import ActionKind
-from twin.plan_document import Plan
+from twin.plans.document import Plan
+from twin.text.canonical import canonical, digest, plain, thing_from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from connectors.audit.checkpoints import (
 from connectors.audit.ledger import Ledger
 from connectors.plan_store.store import PlanStore
 from twin.errors import OutsideWorldError, RefusedError
-from twin.plan_records import Finding
+from twin.plans.records import Finding
 from twin.ports import Clock
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from twin.plan import Action
-from twin.plan_document import Evidence, Plan, Rehearsal, Step, Target, TargetKind, Wave
-from twin.plan_records import StepRecord
-from twin.waves import rollback_recipe
+from twin.plans.document import Evidence, Plan, Rehearsal, Step, Target, TargetKind, Wave
+from twin.plans.records import StepRecord
+from twin.plans.waves import rollback_recipe
 
 
 def _step(record: StepRecord) -> Step | None:

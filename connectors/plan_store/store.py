@@ -16,14 +16,14 @@ from connectors.audit.ledger import Ledger, Transaction
 from connectors.plan_store.lease_table import LeaseTable
 from connectors.plan_store.salvage import salvaged_plan
 from connectors.plan_store.transitions import StaleVersionError, next_record, next_step
-from twin.calm import Touch, next_touch
-from twin.canonical import digest, plain, thing_from
 from twin.errors import BadInputError, OutsideWorldError, RefusedError, StoppedError
 from twin.plan import NEXT, PlanState, StepState
-from twin.plan_document import Plan
-from twin.plan_records import Approval, AuditRow, Change, Finding, PlanRecord, PlanView, StepRecord, StopRecord
+from twin.plans.calm import Touch, next_touch
+from twin.plans.document import Plan
+from twin.plans.records import Approval, AuditRow, Change, Finding, PlanRecord, PlanView, StepRecord, StopRecord
+from twin.plans.verification import Verification
 from twin.ports import Clock
-from twin.verification import Verification
+from twin.text.canonical import digest, plain, thing_from
 
 _OPEN_FOR_PUSH = frozenset({PlanState.PROPOSED, PlanState.APPROVED})
 _BACKWARDS = frozenset({PlanState.ROLLING_BACK, PlanState.ROLLED_BACK, PlanState.STUCK, PlanState.PAUSED})

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from twin.errors import RefusedError
 from twin.plan import require_transition
-from twin.plan_records import Change, PlanRecord, StepRecord
+from twin.plans.records import Change, PlanRecord, StepRecord
 
 
 class StaleVersionError(RefusedError):

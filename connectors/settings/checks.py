@@ -11,7 +11,7 @@ from connectors.settings.document import SiteDocument
 from connectors.settings.facts import AirHandlerBlock, ZoneBlock
 from connectors.settings.mapping import METER_KINDS, SourceMapping
 from connectors.settings.sources import SourceBlock
-from twin.tree import Fault, Path
+from twin.text.tree import Fault, Path
 from twin.vocab import EndUse, SystemType
 
 

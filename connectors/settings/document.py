@@ -28,8 +28,8 @@ from connectors.settings.facts import (
     ZoneBlock,
 )
 from connectors.settings.sources import SourceBlock
-from twin.text_readers import shown, unknown_key
-from twin.tree import Fault, Path
+from twin.text.readers import shown, unknown_key
+from twin.text.tree import Fault, Path
 
 
 class SiteDocument(Block):

@@ -19,8 +19,8 @@ from connectors.settings.mapping import SourceMapping, Subjects, map_source
 from twin.errors import BadInputError
 from twin.policy_text import read_policy, zone_faults
 from twin.site import Point, Site
-from twin.tree import Fault, MarkedTree
-from twin.yaml_text import read_yaml
+from twin.text.tree import Fault, MarkedTree
+from twin.text.yaml import read_yaml
 
 Settings = TypeVar("Settings", bound=BaseModel)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from connectors.settings.document import SiteDocument
 from connectors.settings.sources import ColumnBlock, SourceBlock
 from twin.site import Point
-from twin.tree import Fault, Path
+from twin.text.tree import Fault, Path
 from twin.units import ENERGY_PER_STEP_J, TO_INSIDE
 from twin.vocab import KIND_FACTS, PointKind, Subject
 

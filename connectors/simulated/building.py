@@ -12,9 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from twin.canonical import canonical, plain, thing_from
 from twin.errors import OutsideWorldError, RefusedError
-from twin.guardrails import OWN, envelope_faults
 from twin.plan import (
     Action,
     ActionKind,
@@ -27,7 +25,9 @@ from twin.plan import (
     Receipt,
     Value,
 )
+from twin.plans.guardrails import OWN, envelope_faults
 from twin.ports import Clock
+from twin.text.canonical import canonical, plain, thing_from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

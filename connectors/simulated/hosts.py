@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from connectors.simulated.building import load, save
-from twin.canonical import plain
 from twin.errors import RefusedError
-from twin.guardrails import envelope_faults
 from twin.plan import Action, ActionKind, Capability, Check, CheckVerdict, PointId, Quality, Reading, Receipt, Value
+from twin.plans.guardrails import envelope_faults
 from twin.ports import Clock
 from twin.site import Host, HostType, Vm
+from twin.text.canonical import plain
 
 _MIGRATE, _ON, _OFF = ActionKind.LIVE_MIGRATE, ActionKind.POWER_ON_HOST, ActionKind.POWER_OFF_HOST
 _REFUSED = CheckVerdict.REFUSED

@@ -13,7 +13,7 @@ from dashboard.callbacks import Callbacks, Visit
 from dashboard.formats import local, utc
 from dashboard.pages.page import Page, Query, card, empty, grid, heading
 from dashboard.views import Role
-from twin.plan_records import AuditRow
+from twin.plans.records import AuditRow
 
 COLUMNS: tuple[dict[str, Any], ...] = (
     {"field": "seq", "headerName": "No.", "maxWidth": 90, "sort": "desc"},

@@ -14,8 +14,8 @@ from dashboard.pages.dialogs import signing
 from dashboard.pages.page import Page, Query, badge, card, empty, fact, grid, heading, link, when
 from dashboard.views import Kpi, Role, kpi_label
 from twin.plan import PlanState
-from twin.plan_document import Interval, Plan
-from twin.plan_records import PlanView
+from twin.plans.document import Interval, Plan
+from twin.plans.records import PlanView
 
 STATE_COLOURS = {
     PlanState.PROPOSED: "blue",

@@ -10,7 +10,7 @@ import dash_mantine_components as dmc
 
 from twin.errors import BadInputError
 from twin.policy_text import POLICY_KEYS, HoursReader, SetpointReader
-from twin.text_readers import (
+from twin.text.readers import (
     BuiltReader,
     ChoiceReader,
     EitherReader,

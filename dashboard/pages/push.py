@@ -13,7 +13,7 @@ from dashboard.pages.page import Page, Query, badge, card, empty, fact, grid, he
 from dashboard.pages.plans import action_rows, state_badge
 from dashboard.views import Mode, Role
 from twin.plan import PlanState, StepState
-from twin.plan_records import PlanView
+from twin.plans.records import PlanView
 
 RUNNING = frozenset({PlanState.PUSHING, PlanState.PAUSED, PlanState.ROLLING_BACK, PlanState.STUCK})
 _HELD = frozenset({PlanState.PUSHED, PlanState.CONFIRMED})

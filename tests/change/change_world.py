@@ -22,10 +22,10 @@ from connectors.governance import (
 from connectors.plan_store import PlanStore, StoreFolder
 from connectors.simulated import Fault, FaultyConnector, SimulatedBuilding, SimulatedHosts
 from twin.plan import Action, ActionKind, PlanState, StepState
-from twin.plan_document import Evidence, Guard, Plan, Rehearsal, Step, Target, TargetKind, Wave
-from twin.plan_records import Approval, PlanRecord, PlanView
+from twin.plans.document import Evidence, Guard, Plan, Rehearsal, Step, Target, TargetKind, Wave
+from twin.plans.records import Approval, PlanRecord, PlanView
+from twin.plans.waves import assemble_plan
 from twin.site import Host, HostType, Vm
-from twin.waves import assemble_plan
 
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 ROOMS = tuple(f"room-{i}" for i in range(10))

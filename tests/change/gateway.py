@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from twin.errors import OutsideWorldError
-from twin.guardrails import OWN
 from twin.plan import Action, Capability, Check, CheckVerdict, Quality, Reading, Receipt
+from twin.plans.guardrails import OWN
 
 TIMEOUT_S = 0.3
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.audit.ledger import GENESIS, row_digest
-from twin.plan_records import Finding
+from twin.plans.records import Finding
 
 
 @pytest.fixture

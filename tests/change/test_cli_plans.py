@@ -15,7 +15,7 @@ from connectors.governance import propose
 from connectors.settings.template import TEMPLATE
 from twin.cli import run
 from twin.cli.control_room import ControlRoom, open_control_room, present_ground, principal_of
-from twin.plan_document import Plan
+from twin.plans.document import Plan
 
 POINTS = {f"{room}/cooling_setpoint_occupied_c": 24.0 for room in ("room-0", "room-1", "room-2")}
 

@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 import numpy as np
 from change_world import START, World, make_plan, rooms
 
-from twin.dossier import dossier
-from twin.dossier_page import dossier_page
-from twin.plan_document import Interval, KpiForecast
-from twin.verification import Verification, remarks_of_push, verify_saving
+from twin.plans.document import Interval, KpiForecast
+from twin.plans.dossier import dossier
+from twin.plans.dossier_page import dossier_page
+from twin.plans.verification import Verification, remarks_of_push, verify_saving
 
 KPI = KpiForecast(
     name="hvac_kwh",

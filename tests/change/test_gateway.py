@@ -13,8 +13,8 @@ from gateway import Gateway, GatewayConnector, serving
 from connectors.change_control import ChangeControl, FileLock, PushSettings, SystemClock
 from connectors.plan_store import PlanStore, StoreFolder
 from twin.plan import PlanState, StepState
-from twin.plan_document import Plan
-from twin.plan_records import Approval, PlanRecord
+from twin.plans.document import Plan
+from twin.plans.records import Approval, PlanRecord
 
 FAST = PushSettings(write_timeout_s=0.3, backoff_s=0.01, poll_s=0.01, lease_s=5.0, read_max_age_s=1e12)
 

@@ -12,7 +12,7 @@ from connectors.governance import Role, StandingApproval, propose
 from connectors.governance.policy import Circumstances, facts_of
 from twin.errors import BadInputError, RefusedError
 from twin.plan import Action, ActionKind, PlanState, StepState
-from twin.plan_document import Plan, Target, TargetKind
+from twin.plans.document import Plan, Target, TargetKind
 
 
 @pytest.fixture

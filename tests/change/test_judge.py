@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from twin.judge import Verdict, difference_in_differences, judge_guard, judge_rooms, worst
 from twin.plan import Quality, Reading
-from twin.plan_document import Guard, RoomTest
+from twin.plans.document import Guard, RoomTest
+from twin.plans.judge import Verdict, difference_in_differences, judge_guard, judge_rooms, worst
 from twin.streams import stream
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from twin.errors import BadInputError
-from twin.plan_document import Interval
+from twin.plans.document import Interval
+from twin.plans.verification import Difference, effective_size, lag_1, saving_error_kwh, verify_saving
 from twin.streams import stream
-from twin.verification import Difference, effective_size, lag_1, saving_error_kwh, verify_saving
 
 START, END = datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 9, tzinfo=UTC)
 

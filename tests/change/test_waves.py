@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twin.errors import BadInputError, IllegalTransitionError
-from twin.guardrails import approvers_needed, envelope_faults, plan_faults
 from twin.plan import NEXT, Action, ActionKind, PlanState, require_transition
-from twin.plan_document import Plan, Step, Target, TargetKind
-from twin.waves import build_waves
+from twin.plans.document import Plan, Step, Target, TargetKind
+from twin.plans.guardrails import approvers_needed, envelope_faults, plan_faults
+from twin.plans.waves import build_waves
 
 
 @given(count=st.integers(1, 40), site=st.integers(1, 200))

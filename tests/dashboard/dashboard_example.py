@@ -41,7 +41,7 @@ from dashboard.views import (
     ZoneQuality,
 )
 from twin.plan import Action, ActionKind, PlanState, StepState
-from twin.plan_document import (
+from twin.plans.document import (
     Evidence,
     Guard,
     Interval,
@@ -55,7 +55,7 @@ from twin.plan_document import (
     UndoStep,
     Wave,
 )
-from twin.plan_records import AuditRow, PlanRecord, PlanView, StepRecord
+from twin.plans.records import AuditRow, PlanRecord, PlanView, StepRecord
 from twin.site import AirHandler, Host, HostType, Location, Point, Site, Vm, Wall, Zone
 from twin.streams import stream
 from twin.vocab import EndUse, Facing, PointKind, SystemType

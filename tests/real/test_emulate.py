@@ -20,7 +20,7 @@ pytest.importorskip("pyenergyplus")
 from connectors.bacnet.connector import BacnetConnector
 from connectors.bacnet.served import HEARTBEAT
 from connectors.bacnet.settings import BacnetDevice, BacnetPoint, BacnetSettings, Heartbeat
-from connectors.bundled_site import bundled_site_folder
+from connectors.emulator.bundled_site import bundled_site_folder
 from connectors.set_point import OURS, Allowance
 from twin.plan import Action, ActionKind, CheckVerdict
 

@@ -14,11 +14,11 @@ from connectors.change_control import ChangeControl, FileLock, PushSettings, Sys
 from connectors.plan_store import PlanStore, StoreFolder
 from connectors.set_point import Allowance
 from twin.plan import Action, ActionKind, PlanState, StepState, Value
-from twin.plan_document import Evidence, Guard, Plan, Rehearsal, Step, Target, TargetKind
-from twin.plan_records import Approval
+from twin.plans.document import Evidence, Guard, Plan, Rehearsal, Step, Target, TargetKind
+from twin.plans.records import Approval
+from twin.plans.waves import assemble_plan
 from twin.ports import Connector
 from twin.vocab import PointKind
-from twin.waves import assemble_plan
 
 pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 SETTINGS = PushSettings(write_timeout_s=2.0, backoff_s=0.2, poll_s=0.1, lease_s=30.0)

@@ -15,9 +15,9 @@ from connectors.model_store import ModelStore
 from connectors.settings import load_site
 from connectors.telemetry_store import ParquetTelemetryStore
 from twin.building.parameters import Parameters
-from twin.canonical import digest
 from twin.cli import run
 from twin.model import Model
+from twin.text.canonical import digest
 
 OFFICE = Path(__file__).parents[2] / "data" / "office"
 HEAD = "schema_version: 1\nperiod: {from: 2023-10-23, to: 2023-10-25}\n"

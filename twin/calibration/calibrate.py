@@ -16,10 +16,10 @@ from twin.calibration.fit import Fit, Knob, Residuals, fit, scanned
 from twin.calibration.metrics import Quality, flat, quality, residual_series, verdict
 from twin.calibration.stages import FIRM, TIGHT, Evidence, odd_weeks, room_knobs, unit_knobs
 from twin.calibration.targets import Targets, hold_out_weeks, targets
-from twin.canonical import digest
 from twin.model import CODE_VERSION, Model, ParameterReport
 from twin.site import Site
 from twin.telemetry import CalibrationData
+from twin.text.canonical import digest
 
 Progress = Callable[[str, float], None]
 """Told the stage and the share of the work done."""

@@ -17,7 +17,6 @@ from twin.cli import (
     building,
     connectors,
     dashboard,
-    demo,
     forecasts,
     models,
     plans,
@@ -27,6 +26,7 @@ from twin.cli import (
     telemetry,
     users,
 )
+from twin.cli.demonstration import story as demo
 from twin.cli.output import fail, say, wants_json
 from twin.errors import UnderstudyError
 

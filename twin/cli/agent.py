@@ -26,8 +26,8 @@ def agent(
 ) -> None:
     """Takes up interrupted pushes, enforces deadlines, releases values whose hold time is over."""
     from connectors.change_control import Watchdog
-    from twin.canonical import plain
     from twin.cli.control_room import open_control_room
+    from twin.text.canonical import plain
 
     if every_s <= 0:
         message = f"--every-s {every_s:g}: must be greater than 0"

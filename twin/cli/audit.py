@@ -43,7 +43,7 @@ def show(
     _, store = _open(workspace)
     rows = [row for row in store.audit() if plan is None or row.subject.startswith(plan)][-last:]
     if as_json:
-        from twin.canonical import plain
+        from twin.text.canonical import plain
 
         print_json({"rows": [{**plain(row), "payload": json.loads(row.payload)} for row in rows]})
         return
@@ -92,7 +92,7 @@ def export(
 ) -> None:
     """Writes everything that an auditor needs to prove the log without this program."""
     from connectors.audit.checkpoints import read_checkpoints
-    from twin.canonical import canonical, plain
+    from twin.text.canonical import canonical, plain
 
     folder, store = _open(workspace)
     public = folder.key_file.with_suffix(".pub").read_text(encoding="utf-8")

@@ -36,8 +36,8 @@ def emulate(
     import sys
 
     from connectors.bacnet.served import ServedBuilding, ServiceSettings, site_fragment
-    from twin.cli.demo import require_emulator
-    from twin.cli.demo_world import EmbeddedWorld
+    from twin.cli.demonstration.story import require_emulator
+    from twin.cli.demonstration.world import EmbeddedWorld
     from twin.cli.workspace import Workspace
 
     require_emulator()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twin.html_page import chart, figures, heading, page, paragraph, table
+from twin.text.html_page import chart, figures, heading, page, paragraph, table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

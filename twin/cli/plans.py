@@ -15,7 +15,7 @@ from twin.plan import PlanState
 
 if TYPE_CHECKING:
     from connectors.governance import Principal
-    from twin.plan_records import PlanRecord, PlanView
+    from twin.plans.records import PlanRecord, PlanView
 
 plans = typer.Typer(name="plan", help="The life of a plan: propose, approve, push, undo.", no_args_is_help=True)
 PlanArgument = Annotated[str, typer.Argument(metavar="ID", help="Plan id, or its first characters.")]
@@ -43,7 +43,7 @@ def record_document(record: PlanRecord) -> dict[str, object]:
 
 def view_document(view: PlanView) -> dict[str, object]:
     """A plan with all that is known of it, for a JSON document."""
-    from twin.canonical import plain
+    from twin.text.canonical import plain
 
     approvals = [{key: value for key, value in plain(a).items() if key != "signature"} for a in view.approvals]
     return {
@@ -254,8 +254,8 @@ def write_dossier(
     as_json: JsonOption = False,
 ) -> None:
     """Everything to decide on a plan, and later to judge it, as one page and one document."""
-    from twin.dossier import dossier
-    from twin.dossier_page import dossier_page
+    from twin.plans.dossier import dossier
+    from twin.plans.dossier_page import dossier_page
 
     room = open_control_room(workspace, connectors={})
     plan_id = room.store.resolve(plan)

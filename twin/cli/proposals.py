@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twin.canonical import plain
 from twin.cli.control_room import AsOption, open_control_room, principal_of
 from twin.cli.output import HERE, JsonOption, Progress, WorkspaceOption, print_json, progress_bar, say
 from twin.cli.plans import plans, view_document
 from twin.cli.workspace import Workspace
 from twin.errors import RefusedError
+from twin.text.canonical import plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from optimizer.search import SearchResult
     from twin.drivers import Drivers, Weather
     from twin.model import Model
-    from twin.plan_document import Alternative, Evidence, Guard, Interval, Plan
+    from twin.plans.document import Alternative, Evidence, Guard, Interval, Plan
     from twin.policy import Policy
     from twin.ports import Connector
     from twin.site import Site
@@ -171,7 +171,7 @@ def draft_plan(
     from optimizer.packing import emptied, moves
     from optimizer.proposal import Ground, building_steps, changed_points, kpi_forecasts, machine_steps
     from optimizer.rollback import rehearse_rollback
-    from twin.waves import assemble_plan
+    from twin.plans.waves import assemble_plan
 
     site, packed = here.site, rehearsal.site_of(proposal.policy)
     building_points = list(changed_points(site, proposal.policy))
@@ -230,7 +230,7 @@ def _read(connectors: Mapping[str, Connector], name: str, points: Sequence[str])
 
 def temperature_guards(site: Site, connectors: Mapping[str, Connector], building: str) -> tuple[Guard, ...]:
     """A guard per zone whose temperature the building's connector can read."""
-    from twin.plan_document import Guard
+    from twin.plans.document import Guard
     from twin.vocab import PointKind
 
     heating, cooling = site.operation.heating_setpoint_c, site.operation.cooling_setpoint_c
@@ -256,7 +256,7 @@ def _evidence(
     here: Workspace, proposal: Proposal, model: Model, policy_digest: str, seed: int, age: timedelta
 ) -> Evidence:
     from optimizer.proposal import changed_points
-    from twin.plan_document import Evidence
+    from twin.plans.document import Evidence
 
     changed = changed_points(here.site, proposal.policy)
     stale = (f"the telemetry ends {age.days} days before the plan was made: ingest newer",) if age.days > 0 else ()
@@ -278,7 +278,7 @@ def _evidence(
 
 
 def _alternatives(proposal: Proposal, most: int = 4) -> tuple[Alternative, ...]:
-    from twin.plan_document import Alternative
+    from twin.plans.document import Alternative
 
     found = proposal.search
     others = [one for one in found.tried if one is not found.best and one.picked != found.best.picked][:most]

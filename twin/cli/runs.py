@@ -106,8 +106,8 @@ def _same_site(model: Model, here: Workspace) -> None:
     Raises:
         RefusedError: the model knows another site, or other zones.
     """
-    from twin.canonical import digest
     from twin.errors import RefusedError
+    from twin.text.canonical import digest
 
     if model.site_digest == digest(here.site):
         return

@@ -14,7 +14,7 @@ from twin.policy import (
     SupplyAirReset,
 )
 from twin.policy_text.readers import HoursReader, SetpointReader
-from twin.text_readers import (
+from twin.text.readers import (
     BuiltReader,
     ChoiceReader,
     ClockReader,

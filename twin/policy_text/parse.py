@@ -8,8 +8,8 @@ from twin.errors import BadInputError
 from twin.policy import Policy, Precool
 from twin.policy_text.keys import POLICY_KEYS
 from twin.policy_text.readers import CALLED, CALLED_HELP, HoursReader
-from twin.text_readers import EitherReader, Reader, RecordReader, Schema
-from twin.tree import Fault, Path, dotted
+from twin.text.readers import EitherReader, Reader, RecordReader, Schema
+from twin.text.tree import Fault, Path, dotted
 
 
 def _built(**read: object) -> Policy:

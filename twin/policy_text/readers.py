@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from twin.policy import DAY_KEYS, OperatingHours, Setpoint
-from twin.text_readers import (
+from twin.text.readers import (
     INVALID,
     BuiltReader,
     ChoiceReader,
@@ -19,7 +19,7 @@ from twin.text_readers import (
     Schema,
     shown,
 )
-from twin.tree import Fault, Path
+from twin.text.tree import Fault, Path
 
 _OFF = ChoiceReader(("off",))
 _SPAN_HELP = '["06:00", "22:00"] or off'

@@ -9,16 +9,16 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from dashboard.views import ConnectorView, Kpi, Mode, Person, PolicyText, Role, SavingView, kpi_label
-from twin.canonical import canonical
 from twin.cli.dashboard.rooms import Rooms
 from twin.errors import BadInputError, OutsideWorldError, RefusedError
-from twin.plan_document import Plan
-from twin.plan_records import AuditRow, Finding, PlanView
+from twin.plans.document import Plan
+from twin.plans.records import AuditRow, Finding, PlanView
+from twin.text.canonical import canonical
 
 if TYPE_CHECKING:
     from connectors.governance import Principal
     from connectors.governance.identity import User
-    from twin.plan_document import Interval
+    from twin.plans.document import Interval
 
 TOKEN_ROLES = {"propose": Role.PROPOSER, "ingest": Role.OPERATOR}
 """Scope of a token → role that it may use here; approving and pushing are never among them."""

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from twin.errors import BadInputError
-from twin.guardrails import envelope_faults, risk_of
 from twin.plan import REVERSIBILITY, ActionKind, Reversibility
-from twin.plan_document import (
+from twin.plans.document import (
     Alternative,
     Deadlines,
     Evidence,
@@ -23,6 +22,7 @@ from twin.plan_document import (
     UndoStep,
     Wave,
 )
+from twin.plans.guardrails import envelope_faults, risk_of
 
 ROOM_SHARE = 0.2
 """Most rooms of the site that one wave may reach."""

@@ -9,9 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import combinations, islice
 
-from twin.guardrails import age_s
 from twin.plan import Quality, Reading
-from twin.plan_document import Guard, RoomTest
+from twin.plans.document import Guard, RoomTest
+from twin.plans.guardrails import age_s
 
 MOST_SPLITS = 20_000
 """Permutations that are enumerated; rooms beyond that are taken in lexical order of their combinations."""

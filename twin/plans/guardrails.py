@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from twin.plan import REVERSIBILITY, Action, ActionKind, Quality, Reading, Reversibility, Value
-from twin.plan_document import Plan, Step, TargetKind, Wave
+from twin.plans.document import Plan, Step, TargetKind, Wave
 
 OWN = "understudy"
 """Who holds a point that we command."""

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from twin.errors import BadInputError
 from twin.plan import StepState
-from twin.plan_document import Interval, Plan
-from twin.plan_records import StepRecord
+from twin.plans.document import Interval, Plan
+from twin.plans.records import StepRecord
 
 Array = NDArray[np.float64]
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from connectors.emulated_run import Days
-from connectors.energyplus_model import ModelRequest, PreparedModel, prepare_model
-from connectors.recorded_year import LIFT_ZONE, lifts_w
+from connectors.emulator.energyplus_model import ModelRequest, PreparedModel, prepare_model
+from connectors.emulator.recorded_year import LIFT_ZONE, lifts_w
+from connectors.emulator.runs import Days
 from twin.errors import BadInputError
 from twin.site import Site
 
@@ -43,7 +43,7 @@ def bundled_site_folder() -> Path:
     Raises:
         BadInputError: neither is there.
     """
-    in_source = Path(__file__).parents[1] / "data" / "office"
+    in_source = Path(__file__).parents[2] / "data" / "office"
     if in_source.exists():
         return in_source
     spec = find_spec("understudy_data")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.energyplus_model import PreparedModel, UnitPorts
+from connectors.emulator.energyplus_model import PreparedModel, UnitPorts
 from twin.errors import BadInputError
 
 Array = NDArray[np.float64]

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from connectors.emulated_run import Days
-from connectors.energyplus_model import parse, schedule_values, source_files
+from connectors.emulator.energyplus_model import parse, schedule_values, source_files
+from connectors.emulator.runs import Days
 from twin.errors import BadInputError
 
 Array = NDArray[np.float64]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from twin.plan import PlanState, Receipt, StepState, Value
-from twin.plan_document import Plan
+from twin.plans.document import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

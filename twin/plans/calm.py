@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from twin.guardrails import same
 from twin.plan import ActionKind
-from twin.plan_document import Interval, Step
+from twin.plans.document import Interval, Step
+from twin.plans.guardrails import same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from twin.canonical import digest, plain, thing_from
 from twin.plan import Action, PointId, Value
+from twin.text.canonical import digest, plain, thing_from
 
 SCHEMA_VERSION = 1
 

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from connectors.emulated_run import FIRST_GUESS_C, Days, Record, Recorder, step_commands
-from connectors.energyplus import EnergyPlusBuilding
-from connectors.energyplus_model import PreparedModel
-from connectors.energyplus_points import STEP_S, StepCommands, StepReadings
+from connectors.emulator.energyplus import EnergyPlusBuilding
+from connectors.emulator.energyplus_model import PreparedModel
+from connectors.emulator.energyplus_points import STEP_S, StepCommands, StepReadings
+from connectors.emulator.runs import FIRST_GUESS_C, Days, Record, Recorder, step_commands
 from connectors.simulated import SimulatedBuilding
 from twin.building.control import Controller
 from twin.building.points import program_points

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from connectors.bundled_site import Met
-    from connectors.emulated_building import EmulatedBuilding
-    from connectors.emulated_run import Record
+    from connectors.emulator.building import EmulatedBuilding
+    from connectors.emulator.bundled_site import Met
+    from connectors.emulator.runs import Record
     from connectors.simulated import SimulatedHosts
     from twin.drivers import Weather
     from twin.site import Site
@@ -43,15 +43,15 @@ class EmbeddedWorld:
     @classmethod
     def of(cls, here: Workspace) -> EmbeddedWorld:
         """The world of a demo workspace; its engine starts when time first passes."""
-        from connectors.bundled_site import NOW, bundled_site_folder, local_midnight, met
+        from connectors.emulator.bundled_site import NOW, bundled_site_folder, local_midnight, met
 
         met_days = met(here.site, bundled_site_folder(), _first_day(NOW), SETTLE_DAYS + WEEK_DAYS)
         return cls(site=here.site, met=met_days, now=local_midnight(NOW))
 
     def start(self) -> None:
         """Starts the engine and brings the building to the present."""
-        from connectors.bundled_site import NOW, demo_model
-        from connectors.emulated_building import EmulatedBuilding
+        from connectors.emulator.building import EmulatedBuilding
+        from connectors.emulator.bundled_site import NOW, demo_model
         from connectors.simulated import SimulatedHosts
 
         model = demo_model(_first_day(NOW), NOW + timedelta(days=WEEK_DAYS - 1))
@@ -139,7 +139,7 @@ def weather_forecast(world: EmbeddedWorld) -> Weather:
     """What a weather service said of the week ahead when the telemetry ended."""
     import pandas as pd
 
-    from connectors.bundled_site import bundled_site_folder
+    from connectors.emulator.bundled_site import bundled_site_folder
     from twin.drivers import Weather
 
     rows = pd.read_parquet(bundled_site_folder() / "ahead" / "forecast.parquet").iloc[: WEEK_DAYS * STEPS_PER_DAY]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.energyplus_model import Entry, of_kind, parse, source_files
+from connectors.emulator.energyplus_model import Entry, of_kind, parse, source_files
 from twin.vocab import Facing
 
 _FIRST_VERTEX = 12

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from twin.cli.demo_report import demo_page, show
+from twin.cli.demonstration.report import demo_page, show
 from twin.cli.output import JsonOption, Progress, note, print_json, progress_bar, say
 from twin.cli.workspace import Workspace
 from twin.errors import BadInputError, RefusedError
 
 if TYPE_CHECKING:
-    from connectors.emulated_run import Record
+    from connectors.emulator.runs import Record
     from connectors.governance import Principal
     from twin.cli.control_room import ControlRoom
-    from twin.cli.demo_world import EmbeddedWorld
+    from twin.cli.demonstration.world import EmbeddedWorld
     from twin.cli.proposals import Proposal
     from twin.model import Model
     from twin.ports import Connector
@@ -107,7 +107,7 @@ def fresh_workspace(folder: Path) -> Workspace:
         BadInputError: the folder holds something else.
     """
     import scenarios
-    from connectors.bundled_site import bundled_site_folder
+    from connectors.emulator.bundled_site import bundled_site_folder
 
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARK).is_file():
@@ -131,7 +131,7 @@ def _left_alone(here: Workspace) -> Iterator[Future[Record]]:
     """The same weeks in a building that nobody touches, run beside in a process of its own."""
     from multiprocessing import get_context
 
-    from twin.cli.demo_world import run_untouched
+    from twin.cli.demonstration.world import run_untouched
 
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         yield pool.submit(run_untouched, str(here.folder))
@@ -158,7 +158,7 @@ def learn(here: Workspace, story: Story, seed: int, tell: Progress) -> Model:
 
 
 def _after_bundle() -> Any:
-    from connectors.bundled_site import NOW, local_midnight
+    from connectors.emulator.bundled_site import NOW, local_midnight
 
     return local_midnight(NOW)
 
@@ -189,7 +189,7 @@ def ask_what_if(here: Workspace, story: Story, tell: Progress) -> None:
 
 def act(here: Workspace, model: Model, story: Story, untouched: Future[Record], seed: int, tell: Progress) -> None:
     """Plan, approval, push into the embedded building, and a week later the reckoning."""
-    from twin.cli.demo_world import EmbeddedWorld
+    from twin.cli.demonstration.world import EmbeddedWorld
 
     world = EmbeddedWorld.of(here)
     world.start()
@@ -238,7 +238,7 @@ def _propose(
 ) -> tuple[Proposal, str]:
     from connectors.governance import propose
     from optimizer.goals import Goal
-    from twin.cli.demo_world import weather_forecast
+    from twin.cli.demonstration.world import weather_forecast
     from twin.cli.proposals import days_ahead, draft_plan, rehearsal_of, searched
 
     note("search: the best policy of the week ahead, within limits of comfort, air and service")
@@ -259,8 +259,8 @@ def _propose(
 
 
 def _plan_facts(room: ControlRoom, plan_id: str, proposal: Proposal) -> dict[str, object]:
-    from twin.canonical import plain
     from twin.cli.plans import view_document
+    from twin.text.canonical import plain
 
     view = room.store.view(plan_id)
     steps = [
@@ -322,7 +322,7 @@ def _let_the_week_pass(world: EmbeddedWorld, room: ControlRoom, tell: Progress) 
 
 def verify(world: EmbeddedWorld, untouched: Record, proposal: Proposal, story: Story) -> None:
     """Predicted against realised, for every end use that is metered."""
-    from twin.cli.demo_world import discomfort_kh, energies
+    from twin.cli.demonstration.world import discomfort_kh, energies
 
     touched = world.building.record()
     before, after = energies(untouched, world), energies(touched, world)

@@ -1,4 +1,4 @@
-"""Makes the telemetry of the bundled demo site again: ``python -m connectors.bundled_site_maker``.
+"""Makes the telemetry of the bundled demo site again: ``python -m connectors.emulator.bundled_site_maker``.
 
 The building is the reference medium office in Chicago with the people, lights and plugs of its recorded year; a seeded
 operator varies its settings; the hosts' demand comes from the seeded generator of the twin, their power from its power
@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from connectors.bundled_site import AHEAD_DAYS, BLOCKS, NOW, bundled_site_folder, demo_model, local_midnight
-from connectors.emulated_operator import operator_commands
-from connectors.emulated_run import Record, run_program
-from connectors.energyplus_points import ENVIRONMENT, METERS
-from connectors.recorded_year import RecordedYear, read_recorded_year, recorded_days
+from connectors.emulator.bundled_site import AHEAD_DAYS, BLOCKS, NOW, bundled_site_folder, demo_model, local_midnight
+from connectors.emulator.energyplus_points import ENVIRONMENT, METERS
+from connectors.emulator.operator_days import operator_commands
+from connectors.emulator.recorded_year import RecordedYear, read_recorded_year, recorded_days
+from connectors.emulator.runs import Record, run_program
 from connectors.settings import load_site
 from twin.building.program import compile_program
 from twin.compute import generate_demand, local_time, simulate_compute
@@ -235,7 +235,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Make the telemetry of the bundled demo site again.")
     parser.add_argument("--folder", type=Path, default=bundled_site_folder())
-    shared = Path(os.environ.get("UNDERSTUDY_SHARED", Path(__file__).parents[2] / "shared"))
+    shared = Path(os.environ.get("UNDERSTUDY_SHARED", Path(__file__).parents[3] / "shared"))
     parser.add_argument("--shared", type=Path, default=shared, help="folder that holds telemetry/medium_office_chicago")
     parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args()

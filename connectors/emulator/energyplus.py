@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.energyplus_model import PreparedModel
-from connectors.energyplus_points import (
+from connectors.emulator.energyplus_model import PreparedModel
+from connectors.emulator.energyplus_points import (
     ENVIRONMENT,
     STEP_S,
     ZONE_READINGS,

@@ -25,7 +25,7 @@ from ruamel.yaml.events import (
 )
 
 from twin.errors import BadInputError
-from twin.tree import MarkedTree, Path, dotted
+from twin.text.tree import MarkedTree, Path, dotted
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 24

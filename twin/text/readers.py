@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from twin.tree import Fault, Path
+from twin.text.tree import Fault, Path
 
 
 class Invalid(Enum):

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from connectors.energyplus import EnergyPlusRun
-from connectors.energyplus_model import PreparedModel
-from connectors.energyplus_points import STEP_S, StepCommands, StepReadings
+from connectors.emulator.energyplus import EnergyPlusRun
+from connectors.emulator.energyplus_model import PreparedModel
+from connectors.emulator.energyplus_points import STEP_S, StepCommands, StepReadings
 from twin.building.control import Commands, Controller
 from twin.building.program import Program
 from twin.errors import BadInputError, OutsideWorldError

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from twin.canonical import plain
-from twin.guardrails import approvers_needed
 from twin.plan import REVERSIBILITY
-from twin.plan_document import Plan, UndoStep
-from twin.plan_records import AuditRow, PlanView
-from twin.verification import Verification
+from twin.plans.document import Plan, UndoStep
+from twin.plans.guardrails import approvers_needed
+from twin.plans.records import AuditRow, PlanView
+from twin.plans.verification import Verification
+from twin.text.canonical import plain
 
 Section = Mapping[str, Any]
 

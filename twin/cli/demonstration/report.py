@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twin.cli.output import print_table, say
-from twin.html_page import chart, figures, heading, page, paragraph, table
+from twin.text.html_page import chart, figures, heading, page, paragraph, table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

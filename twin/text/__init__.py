@@ -1,0 +1,1 @@
+"""Text forms: YAML with places, readers with faults, canonical JSON, HTML pages."""

@@ -76,10 +76,12 @@ class Story:
     def _events(self) -> list[Event]:
         pick = self.world.random
         count = pick.choice((0, 1, 1, 2, 2, 3, 4))
-        return [
-            Event(kind=pick.choice(KINDS), at=int(pick.triangular(1, 260, 40)), room=pick.choice(ROOMS[:4]))
-            for _ in range(count)
-        ]
+        return [Event(kind=pick.choice(KINDS), at=self._moment(), room=pick.choice(ROOMS[:4])) for _ in range(count)]
+
+    def _moment(self) -> int:
+        """A seam: often among the first, where a push is about to begin, else anywhere."""
+        pick = self.world.random
+        return pick.randint(1, 8) if pick.random() < 0.2 else int(pick.triangular(1, 260, 40))
 
     def _attempt(self, act: Callable[[], object]) -> None:
         """A process does something; when it dies, others take up what it left, as often as it takes."""

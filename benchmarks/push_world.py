@@ -367,10 +367,12 @@ class World:
         raise Crash
 
     def _second(self) -> None:
-        """The running process is stopped here; another comes, waits out its lease, and takes up what it finds."""
+        """The running process is stopped here; another comes, waits out its lease, and pushes or takes up the plan."""
         mine = self.process
         control = self.control()
         try:
+            if self.peek().record(self.plan_id).state is PlanState.APPROVED:
+                control.push(self.plan_id, "olga")
             control.recover()
         except (UnderstudyError, Crash):
             pass

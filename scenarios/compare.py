@@ -53,6 +53,12 @@ def _delta(place: tuple[Path, int], base: tuple[Path, int], notes: list[str]) ->
     ours, theirs = _runs(place), _runs(base)
     if _world(place) == _world(base) and set(ours.draws) <= set(theirs.draws):
         return delta_block(ours, theirs, _structural(place[0]))
+    days, base_days = ours.daily.shape[-1], theirs.daily.shape[-1]
+    if days != base_days:
+        message = (
+            f"{place[0].name} covers {days} days and {base[0].name} {base_days}: sums over them cannot be compared"
+        )
+        raise BadInputError(f"{message}; run both over the same period")
     notes.append(f"{place[0].name} and {base[0].name} met other days, draws or models: their deltas are not paired")
     return _unpaired(ours, theirs)
 

@@ -76,10 +76,15 @@ def expand(files: Sequence[ScenarioFile], site: Site) -> tuple[Scenario, ...]:
             that is not there, or an empty period; with all faults.
     """
     faults: list[str] = []
-    found = [scenario for file in files for scenario in _expanded(file, site, faults)]
+    origin: dict[str, ScenarioFile] = {}
+    found: list[Scenario] = []
+    for file in files:
+        of_file = _expanded(file, site, faults)
+        origin |= {scenario.name: file for scenario in of_file}
+        found += of_file
     faults.extend(_double_names(found))
     if not faults:
-        faults.extend(_baseline_faults(found))
+        faults.extend(_baseline_faults(found, origin))
     if len(found) > MAX_SCENARIOS:
         faults.append(f"{len(found)} scenarios are above the limit of {MAX_SCENARIOS}; split the matrix")
     if faults:
@@ -254,7 +259,7 @@ def _double_names(found: Sequence[Scenario]) -> list[str]:
     return faults
 
 
-def _baseline_faults(found: Sequence[Scenario]) -> list[str]:
+def _baseline_faults(found: Sequence[Scenario], origin: Mapping[str, ScenarioFile]) -> list[str]:
     """Baselines that are not among the scenarios, or meet other drivers."""
     by_name = {scenario.name: scenario for scenario in found}
     faults = []
@@ -264,11 +269,13 @@ def _baseline_faults(found: Sequence[Scenario]) -> list[str]:
         baseline = by_name.get(scenario.baseline)
         if baseline is None:
             known = ", ".join(by_name)
-            message = f"{scenario.name}: baseline {scenario.baseline!r} is not among the scenarios of this run"
-            faults.append(f"{message} ({known}); give its file too, or mend the name")
+            message = f"baseline {scenario.baseline!r} is not among the scenarios of this run ({known})"
+            told = f"{message}; give its file too, or mend the name"
+            faults.append(origin[scenario.name].fault(("baseline",), told))
         elif baseline.request != scenario.request:
             message = f"{scenario.name} and its baseline {baseline.name} differ in period or drivers"
-            faults.append(f"{message}; a delta is taken over the same days, so make them equal")
+            told = f"{message}; a delta is taken over the same days, so make them equal"
+            faults.append(origin[scenario.name].fault(("baseline",), told))
     return faults
 
 

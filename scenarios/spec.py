@@ -45,11 +45,12 @@ def _moment(node: object) -> object:
 
 def _one_kind(node: object) -> object:
     """``replay`` or ``{forecast: {samples: 20}}`` as a mapping with its kind."""
+    said = node
     if isinstance(node, str):
         node = {node: None}
     if not isinstance(node, Mapping) or len(node) != 1 or next(iter(node)) not in KINDS:
         message = "{text} is not a kind of drivers; use one of replay, forecast, synthetic, or one of them with options"
-        raise PydanticCustomError("drivers", message, {"text": shown(node)})
+        raise PydanticCustomError("drivers", message, {"text": shown(said)})
     kind, options = next(iter(node.items()))
     if options is not None and not isinstance(options, Mapping):
         message = "{text} is not a mapping of options; use for example {{forecast: {{samples: 20}}}}"

@@ -27,7 +27,8 @@ class BadInputError(UnderstudyError):
 
     @classmethod
     def gather(cls, faults: Sequence[str]) -> BadInputError:
-        """One error that lists all faults of a file, as bullets when there are several."""
+        """One error that lists all faults of a file once each, as bullets when there are several."""
+        faults = list(dict.fromkeys(faults))
         if len(faults) == 1:
             return cls(faults[0])
         return cls("\n".join([f"{len(faults)} faults:", *(f"  - {fault}" for fault in faults)]))

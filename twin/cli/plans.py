@@ -21,6 +21,7 @@ plans = typer.Typer(name="plan", help="The life of a plan: propose, approve, pus
 PlanArgument = Annotated[str, typer.Argument(metavar="ID", help="Plan id, or its first characters.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stays in the audit log.")]
 
+_DRIVEN = frozenset({PlanState.PUSHING, PlanState.ROLLING_BACK})
 _GOOD = frozenset({PlanState.PUSHED, PlanState.CONFIRMED})
 
 
@@ -165,10 +166,17 @@ def resume_plan(
     return _drive(room, plan_id, who, lambda: room.control.resume(plan_id, who.name), as_json=as_json)
 
 
+def _taken_up(room: ControlRoom, plan_id: str) -> PlanRecord:
+    """A plan that a dead process left half way, gone on with by looking at the world; a living one is left alone."""
+    note("a push of this plan was begun before: taking it up where the world says it stands")
+    room.control.recover()
+    return room.store.record(plan_id)
+
+
 def _drive(room: ControlRoom, plan_id: str, who: Principal, act: Callable[[], PlanRecord], *, as_json: bool) -> int:
     """Runs a push; an interrupt pauses it in good order."""
     try:
-        record = act()
+        record = _taken_up(room, plan_id) if room.store.record(plan_id).state in _DRIVEN else act()
     except KeyboardInterrupt:
         note("interrupted; the plan is being paused")
         if room.store.record(plan_id).state is not PlanState.PUSHING:

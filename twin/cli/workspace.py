@@ -78,6 +78,9 @@ class Workspace:
 
         frame = self.telemetry.read(since=since, until=until)
         if frame.empty:
-            message = f"{self.folder}: no telemetry in this period; run 'understudy ingest', or choose another period"
-            raise BadInputError(message)
+            held = self.telemetry.period()
+            has = "is empty" if held is None else f"holds {held[0]:%Y-%m-%d %H:%M} to {held[1]:%Y-%m-%d %H:%M} UTC"
+            asked = f"from {since or 'its begin'} to {until or 'its end'}"
+            message = f"no telemetry {asked}: the store of {self.folder} {has}"
+            raise BadInputError(f"{message}; run 'understudy ingest', or choose another period")
         return frame

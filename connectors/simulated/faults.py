@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from enum import StrEnum
 
-from twin.errors import OutsideWorldError
+from twin.errors import OutsideWorldError, RefusedError
 from twin.plan import Action, Capability, Check, PointId, Quality, Reading, Receipt
 from twin.ports import Clock, Connector
 
@@ -53,7 +54,8 @@ class FaultyConnector:
         due = [call for at, call in self._pending if at <= now]
         self._pending = [(at, call) for at, call in self._pending if at > now]
         for call in due:
-            call()
+            with suppress(RefusedError, OutsideWorldError):  # nobody hears a device that refuses late
+                call()
 
     def _fault(self, operation: str, point: str) -> Fault:
         self.deliver()

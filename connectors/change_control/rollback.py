@@ -28,15 +28,15 @@ class Rollback:
         touched = [step for step in self._s.steps().values() if step.touched and step.action_id in self._actions]
         for record in reversed(touched):
             self._undo(record)
-        self._let_stray_writes_land(touched)
+        self._let_stray_writes_land()
         return self._finish()
 
-    def _let_stray_writes_land(self, touched: list[StepRecord]) -> None:
-        """Waits out writes without a reply, then looks again at every target that was touched."""
-        present = self._s.steps()
-        if any(present[record.action_id].unanswered or record.state is StepState.INTENT for record in touched):
+    def _let_stray_writes_land(self) -> None:
+        """Waits out writes without a reply, then looks again at every target that any process ever wrote to."""
+        written = [step for step in self._s.steps().values() if step.prior_known and step.action_id in self._actions]
+        if any(step.unanswered or step.state is StepState.INTENT for step in written):
             self._s.pass_time(self._s.settings.write_timeout_s)
-        for record in reversed(touched):
+        for record in reversed(written):
             self._look_once_more(record)
 
     def release_only(self, reason: str) -> list[str]:

@@ -22,6 +22,29 @@ def test_help_imports_nothing_heavy() -> None:
     assert not HEAVY & set(done.stderr.strip().split(","))
 
 
+COMMANDS = (
+    "demo|init|site check|site schema|ingest|calibrate|forecast|forecast backtest|run|compare|plan propose|plan list|"
+    "plan show|plan approve|plan reject|plan push|plan pause|plan rollback|plan release-all|audit show|audit verify|"
+    "connector list|connector check|dashboard"
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS.split("|"))
+def test_every_command_takes_a_workspace_and_speaks_json(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*command.split(), "--help"]) == 0
+    options = capsys.readouterr().out
+    assert "--workspace" in options
+    assert "--json" in options
+
+
+def test_a_workspace_is_made_where_the_option_says(tmp_path: Path) -> None:
+    """The folder is named by the argument, by the option, or by both: one below the other."""
+    assert run(["init", "--workspace", str(tmp_path / "one")]) == 0
+    assert run(["init", "two", "--workspace", str(tmp_path)]) == 0
+    assert (tmp_path / "one" / "site.yaml").exists()
+    assert (tmp_path / "two" / "site.yaml").exists()
+
+
 def test_an_unknown_command_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["rehearse", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["exit_code"] == 2

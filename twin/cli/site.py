@@ -23,12 +23,16 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    directory: Annotated[Path, typer.Argument(help="Folder to create.", metavar="DIR")],
+    directory: Annotated[
+        Path | None, typer.Argument(help="Folder to create.", metavar="DIR", show_default="here")
+    ] = None,
+    workspace: WorkspaceOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
     """Create a workspace with a commented site.yaml to start from."""
     from connectors.settings.template import TEMPLATE
 
+    directory = workspace if directory is None else workspace / directory
     path = directory / "site.yaml"
     if path.exists():
         raise BadInputError(f"{path} exists already; edit it, or name another folder")
@@ -85,11 +89,11 @@ def _obstacles(site_file: SiteFile) -> dict[str, str]:
 
 
 @site.command()
-def schema(as_json: JsonOption = False) -> None:
-    """Print the JSON schema of site.yaml, for editors."""
+def schema(workspace: WorkspaceOption = HERE, as_json: JsonOption = False) -> None:
+    """Print the JSON schema of site.yaml, for editors; it is the same for every workspace."""
     from connectors.settings import site_schema
 
-    _ = as_json  # the schema is a JSON document either way
+    _ = workspace, as_json  # as every command takes them: the schema is one, and a JSON document either way
     print_json(site_schema())
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import threading
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twin.cli.output import HERE, WorkspaceOption, note, require_workspace, say
+from twin.cli.output import HERE, JsonOption, WorkspaceOption, note, print_json, require_workspace, say
 
 if TYPE_CHECKING:
     from twin.cli.dashboard.rooms import Rooms
 
 THREADS = 8
+FIRST_ADMIN = "admin"
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -33,6 +35,7 @@ def dashboard(
         list[str] | None, typer.Option("--name", help="Further host names under which it is reached.")
     ] = None,
     work: Annotated[bool, typer.Option("--worker/--no-worker", help="Also run the worker for long jobs.")] = True,
+    as_json: JsonOption = False,
 ) -> None:
     """Serve the dashboard; the first start makes an admin and prints the password once."""
     from waitress import serve
@@ -44,7 +47,7 @@ def dashboard(
 
     folder = require_workspace(workspace).resolve()
     rooms = Rooms(folder)
-    _first_admin(rooms)
+    password = _first_admin(rooms)
     services = services_of(rooms)
     threading.Thread(target=services.telemetry.health, name="warm-up", daemon=True).start()
     made = create_dashboard(services, hosts=(*LOCAL, host, *(name or ())))
@@ -54,23 +57,35 @@ def dashboard(
     try:
         if helper is not None:
             helper.start()
-        say(f"the dashboard of {rooms.site.name} is at http://{host}:{port}/ (Ctrl-C ends it)")
+        _announce(rooms.site.name, f"http://{host}:{port}/", password, as_json=as_json)
         serve(made.server, host=host, port=port, threads=THREADS, ident="understudy", channel_timeout=60)
     finally:
         if helper is not None:
             helper.stop()
 
 
-def _first_admin(rooms: Rooms) -> None:
-    """Makes an admin when nobody has an account, and prints the password, which is stored nowhere in clear."""
+def _announce(site: str, url: str, password: str | None, *, as_json: bool) -> None:
+    """Says where it is, and once the password of the first admin."""
+    if as_json:
+        first = {} if password is None else {"first_admin": {"user": FIRST_ADMIN, "password": password}}
+        print_json({"site": site, "url": url, **first})
+    else:
+        if password is not None:
+            say(f"first start: user '{FIRST_ADMIN}' has the password {password} (shown once; change it under Settings)")
+        say(f"the dashboard of {site} is at {url} (Ctrl-C ends it)")
+    sys.stdout.flush()
+
+
+def _first_admin(rooms: Rooms) -> str | None:
+    """Password of an admin made because nobody has an account; it is stored nowhere in clear. None: there are accounts."""
     from connectors.governance import Role
 
     identity = rooms.room().identity
     if identity.users():
-        return
+        return None
     password = secrets.token_urlsafe(12)
-    identity.add("admin", password, [Role.ADMIN, Role.VIEWER])
-    say(f"first start: user 'admin' has the password {password} (shown once; change it under Settings)")
+    identity.add(FIRST_ADMIN, password, [Role.ADMIN, Role.VIEWER])
+    return password
 
 
 def worker(

@@ -77,7 +77,7 @@ def _announce(site: str, url: str, password: str | None, *, as_json: bool) -> No
 
 
 def _first_admin(rooms: Rooms) -> str | None:
-    """Password of an admin made because nobody has an account; it is stored nowhere in clear. None: there are accounts."""
+    """Password of an admin made where nobody has an account, stored nowhere in clear; None: there are accounts."""
     from connectors.governance import Role
 
     identity = rooms.room().identity

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimizer.experience import strangers
-from optimizer.goals import STRANGERS
+from optimizer.goals import STRANGERS, Goal
 from optimizer.packing import repacked
 from scenarios.batch import Batch, run_task, tasks_of
 from scenarios.expand import DriverRequest, Scenario, Tree, World
@@ -53,6 +53,14 @@ class Rehearsal:
     def weeks(self) -> float:
         """Length of the period. [weeks]"""
         return self.drivers[0].steps * self.drivers[0].step_s / (7 * SECONDS_PER_DAY)
+
+    def within(self, goal: Goal) -> Rehearsal:
+        """The same rehearsal with the temperature limit that a goal asks for in place of the comfort band's."""
+        if goal.warmest_c is None:
+            return self
+        site = self.twin.site
+        band = replace(site.comfort, max_c=goal.warmest_c, min_c=min(site.comfort.min_c, goal.warmest_c))
+        return replace(self, twin=replace(self.twin, site=replace(site, comfort=band)), _machines={})
 
     def site_of(self, policy: Policy) -> Site:
         """The site as the policy has it stand: VMs packed where idle hosts are powered down."""

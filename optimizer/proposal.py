@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from optimizer.goals import Goal
 from optimizer.packing import emptied, moves
+from optimizer.search import SearchResult
 from scenarios.expand import Tree
 from twin.building.points import program_points
 from twin.errors import BadInputError, RefusedError
@@ -193,3 +195,33 @@ def require_worthwhile(saving: Interval, least_percent: float, goal: str) -> Non
             f"goal {goal}: the saving is {saving.value:.1f} % (80 % interval {saving.low:.1f} to {saving.high:.1f} %); "
             f"its lower bound is below the {least_percent:g} % that acting costs, so nothing is proposed"
         )
+
+
+def require_feasible(found: SearchResult, goal: Goal) -> None:
+    """Nothing when the best candidate keeps every limit.
+
+    Raises:
+        RefusedError: none does; the least bad is named, never proposed.
+    """
+    if not found.best.breaches:
+        return
+    over = ", ".join(f"{name} by {excess:.3g}" for name, excess in sorted(found.best.breaches.items()))
+    raise RefusedError(
+        f"goal {goal.text()} is infeasible: none of {len(found.tried)} policies keeps all limits; the nearest would "
+        f"save {found.saving_percent(found.best, goal):.1f} % and exceed {over}. Nothing is proposed; loosen a limit"
+    )
+
+
+def require_reached(found: SearchResult, goal: Goal, saving: Interval) -> None:
+    """Nothing when the goal asks for no more than the saving.
+
+    Raises:
+        RefusedError: it does; the best reachable and the limits that kept better policies out are named.
+    """
+    if goal.wanted_percent is None or saving.value >= goal.wanted_percent:
+        return
+    limits = ", ".join(found.binding()) or "none: the building offers no more"
+    raise RefusedError(
+        f"goal {goal.text()} is infeasible: the best that keeps all limits saves {saving.value:.1f} % "
+        f"({saving.low:.1f} to {saving.high:.1f} %); binding limits: {limits}"
+    )

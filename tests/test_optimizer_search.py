@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from optimizer.goals import Goal, Limits
+from optimizer.proposal import require_feasible, require_reached
 from optimizer.search import SearchResult, search
 from optimizer.space import PolicySpace
-from twin.errors import BadInputError
+from twin.errors import BadInputError, RefusedError
+from twin.plans.document import Interval
 from twin.policy import OperatingHours, Policy, Setpoint, SupplyAirReset
 from twin.site import AirHandler, Location, Site
 from twin.vocab import SystemType
@@ -80,3 +82,36 @@ def test_a_goal_that_makes_no_sense_is_bad_input(text: str) -> None:
 
 def test_a_goal_may_ask_for_a_least_saving() -> None:
     assert Goal.parse("cost -20%") == Goal(name="cost", wanted_percent=20.0)
+
+
+def test_a_goal_may_name_the_warmest_temperature() -> None:
+    goal = Goal.parse("energy -30%, at most 22 degC")
+    assert (goal.name, goal.wanted_percent, goal.warmest_c) == ("energy", 30.0, 22.0)
+    assert Goal.parse(goal.text()) == goal
+    assert Goal.parse("energy -30% \u2264 22 \u00b0C") == goal
+
+
+def test_a_limit_that_nothing_keeps_is_infeasible_and_the_nearest_is_named() -> None:
+    """At most 22 °C where no setpoint that may be tried gives it: every policy has 40 K·h too much, or more."""
+
+    def always_warm(policy: Policy) -> Mapping[str, float]:
+        return {**kpis_of_a_bowl(policy), "occupied_discomfort_kh": 45.0 + kpis_of_a_bowl(policy)["hvac_kwh"] / 100.0}
+
+    goal = Goal.parse("hvac -30%, at most 22 degC")
+    found = search(
+        PolicySpace(site=SITE), always_warm, goal, Limits(comfort_is_asked=True), weeks=1.0, trials=40, seed=0
+    )
+    with pytest.raises(RefusedError, match=r"infeasible: none of \d+ policies.*exceed occupied_discomfort_kh by 4"):
+        require_feasible(found, goal)
+
+
+def test_a_goal_that_asks_for_more_than_the_best_names_the_best_and_the_binding_limit() -> None:
+    """The bowl gives 100 → 90 within the limit: 10 %, and comfort keeps the rest out."""
+    found, goal = searched(), Goal.parse("hvac -30%")
+    saving = Interval(value=10.0, low=9.0, high=11.0, unit="%")
+    with pytest.raises(
+        RefusedError, match=r"-30% is infeasible.*saves 10\.0 %.*binding limits: occupied_discomfort_kh"
+    ):
+        require_reached(found, goal, saving)
+    require_reached(found, Goal.parse("hvac -8%"), saving)
+    require_feasible(found, goal)

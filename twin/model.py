@@ -81,6 +81,10 @@ class Model:
     residuals: tuple[Residuals, ...] = ()
     findings: tuple[str, ...] = field(default=())
     """What the data could not tell, and what looks odd."""
+    topology_digest: str = ""
+    """Of zones, walls, neighbours and air handlers; a twin of another building is refused."""
+    units_digest: str = ""
+    """Of the points with their kinds and units."""
 
     @property
     def model_id(self) -> str:

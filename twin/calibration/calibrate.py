@@ -18,6 +18,7 @@ from twin.calibration.stages import FIRM, TIGHT, Evidence, odd_weeks, room_knobs
 from twin.calibration.targets import Targets, hold_out_weeks, targets
 from twin.model import CODE_VERSION, Model, ParameterReport
 from twin.site import Site
+from twin.site_match import topology_digest, units_digest
 from twin.telemetry import CalibrationData
 from twin.text.canonical import digest
 
@@ -104,6 +105,8 @@ def calibrate(
         reports=reports,
         residuals=residual_series(goal, run, held_out),
         findings=_odd_findings(odd, start) + _findings(site, goal, seen, reports, data),
+        topology_digest=topology_digest(site),
+        units_digest=units_digest(site),
     )
 
 

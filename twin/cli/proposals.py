@@ -35,6 +35,8 @@ SAMPLES = 3
 MEMBERS = 6
 LEAST_SAVING_PERCENT = 1.0
 """What acting costs, as a share of the goal: below it nothing is proposed. [%]"""
+SENSOR_CHECK = timedelta(days=14)
+"""Of telemetry in which rooms are looked at for swapped sensors."""
 GUARD_MARGIN_K = 3.0
 """A room this far outside its unoccupied band stops a push. [K]"""
 
@@ -95,7 +97,11 @@ def days_ahead(here: Workspace, weather: Weather | None, *, seed: int, samples: 
 
 
 def rehearsal_of(here: Workspace, ahead: tuple[Drivers, ...], *, seed: int) -> Rehearsal:
-    """The twin with the week that lies ahead."""
+    """The twin with the week that lies ahead.
+
+    Raises:
+        RefusedError: the twin is of another site, or two rooms of the last weeks carry each other's temperature.
+    """
     from optimizer.evaluation import Rehearsal
     from optimizer.experience import experience
     from twin.cli.models import record_of
@@ -103,6 +109,7 @@ def rehearsal_of(here: Workspace, ahead: tuple[Drivers, ...], *, seed: int) -> R
     from twin.cli.runs import twin_of
 
     history = TelemetryDrivers(here, seed).history(ahead[0].start)
+    require_own_sensors(here, ahead[0].start)
     return Rehearsal(
         twin=twin_of(here, MEMBERS),
         drivers=ahead,
@@ -110,6 +117,22 @@ def rehearsal_of(here: Workspace, ahead: tuple[Drivers, ...], *, seed: int) -> R
         seen=experience(here.site, record_of(here)),
         seeds=(seed,),
     )
+
+
+def require_own_sensors(here: Workspace, before: datetime) -> None:
+    """Nothing when every room of the last two weeks follows its own twin.
+
+    Raises:
+        RefusedError: rooms look swapped.
+    """
+    from twin.calibration.swapped import find_swaps
+    from twin.cli.models import record_of
+
+    parameters = here.models.current().parameters
+    found = find_swaps(here.site, parameters, record_of(here, before - SENSOR_CHECK, before))
+    if found:
+        said = "; ".join(swap.sentence() for swap in found)
+        raise RefusedError(f"no plan is proposed from sensors that contradict the twin: {said}")
 
 
 def _busiest(history: Drivers, vms: int) -> NDArray[np.float64]:
@@ -129,23 +152,20 @@ def searched(rehearsal: Rehearsal, goal: Goal, *, trials: int, seed: int, progre
         RefusedError: the goal cannot be reached, or not even the lower bound of the saving pays.
     """
     from optimizer.goals import GOAL_KPIS, Limits
-    from optimizer.proposal import require_worthwhile, saving_percent
+    from optimizer.proposal import require_feasible, require_reached, require_worthwhile, saving_percent
     from optimizer.search import search
     from optimizer.space import PolicySpace
 
-    space = PolicySpace(site=rehearsal.twin.site)
+    rehearsal = rehearsal.within(goal)
+    space, limits = PolicySpace(site=rehearsal.twin.site), Limits(comfort_is_asked=goal.warmest_c is not None)
     found = search(
-        space, rehearsal.quick, goal, Limits(), weeks=rehearsal.weeks, trials=trials, seed=seed, progress=progress
+        space, rehearsal.quick, goal, limits, weeks=rehearsal.weeks, trials=trials, seed=seed, progress=progress
     )
+    require_feasible(found, goal)
     effect = rehearsal.effect(found.best.policy, progress)
     names = tuple(name for name in GOAL_KPIS[goal.name] if name in effect.delta)
     saving = saving_percent(effect.baseline, effect.delta, names)
-    if goal.wanted_percent is not None and saving.value < goal.wanted_percent:
-        limits = ", ".join(found.binding()) or "none: the building offers no more"
-        raise RefusedError(
-            f"goal {goal.name} -{goal.wanted_percent:g}% is infeasible: the best that keeps all limits saves "
-            f"{saving.value:.1f} % ({saving.low:.1f} to {saving.high:.1f} %); binding limits: {limits}"
-        )
+    require_reached(found, goal, saving)
     require_worthwhile(saving, LEAST_SAVING_PERCENT, goal.name)
     return Proposal(policy=found.best.policy, goal=goal, search=found, effect=effect, saving=saving)
 

@@ -104,16 +104,17 @@ def _same_site(model: Model, here: Workspace) -> None:
     """Refuses the model of another building; warns when the site file has changed since.
 
     Raises:
-        RefusedError: the model knows another site, or other zones.
+        RefusedError: the model knows another site, other zones or units, or other points.
     """
     from twin.errors import RefusedError
+    from twin.site_match import mismatches
     from twin.text.canonical import digest
 
     if model.site_digest == digest(here.site):
         return
-    if model.site != here.site.name:
-        message = f"model {model.model_id[:12]} is of site {model.site!r}, this workspace is {here.site.name!r}"
-        raise RefusedError(f"{message}; run 'understudy calibrate' here")
+    if faults := mismatches(model, here.site):
+        message = f"model {model.model_id[:12]} is of another site than {here.site.name!r}: {'; '.join(faults)}"
+        raise RefusedError(f"{message}. Run 'understudy calibrate' here")
     note(f"warning: site.yaml has changed since model {model.model_id[:12]} was calibrated; calibrate again")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.building.parameters import SPECS, Parameters
-from twin.calibration.fit import Fit, from_scale, spec_name, to_scale, value_of
+from twin.calibration.fit import Fit, from_scale, shifted, spec_name, to_scale, value_of
 from twin.model import ParameterReport
 from twin.streams import stream
 
@@ -27,7 +27,8 @@ def parameter_reports(found: Fit) -> tuple[ParameterReport, ...]:
     """Every fitted parameter with its 80 % interval, whether it is at a bound and whether the data told it."""
     spread = np.sqrt(np.diag(covariance(found)))
     reports = []
-    for key, sd, prior in zip(found.keys, spread, found.prior, strict=True):
+    known = zip(found.groups, spread, found.prior, strict=True)
+    for key, sd, prior in ((key, sd, prior) for group, sd, prior in known for key in group):
         spec, value = SPECS[spec_name(key)], value_of(found.parameters, key)
         x = to_scale(key, value)
         margin = 1e-3 * (spec.high - spec.low)
@@ -47,11 +48,6 @@ def parameter_reports(found: Fit) -> tuple[ParameterReport, ...]:
 
 def ensemble(found: Fit, members: int, seed: int) -> tuple[Parameters, ...]:
     """Draws from the Laplace approximation, kept within physical bounds."""
-    centre = np.array([to_scale(key, value_of(found.parameters, key)) for key in found.keys])
-    root = np.linalg.cholesky(covariance(found) + 1e-12 * np.eye(len(centre)))
-    noise = stream(seed, "calibration", "ensemble").standard_normal((members, len(centre)))
-    draws = centre + noise @ root.T
-    return tuple(
-        found.parameters.replacing({key: from_scale(key, x) for key, x in zip(found.keys, row, strict=True)})
-        for row in draws
-    )
+    root = np.linalg.cholesky(covariance(found) + 1e-12 * np.eye(len(found.groups)))
+    noise = stream(seed, "calibration", "ensemble").standard_normal((members, len(found.groups)))
+    return tuple(shifted(found.parameters, found.groups, row) for row in noise @ root.T)

@@ -36,12 +36,17 @@ Residuals = Callable[[Parameters], Sequence[Block]]
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """A group of like parameters moved together: one of the building, or the same one of every zone."""
+    """Like parameters whose slopes come from one run: all keys moved by the same, or each zone by its own."""
 
     keys: tuple[str, ...]
     spread: float
     """Standard deviation of the prior on the fitting scale."""
     per_zone: bool = False
+
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """Keys that are moved by the same: each zone by its own, units that are alike all together."""
+        return tuple((key,) for key in self.keys) if self.per_zone else (self.keys,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,12 @@ class Fit:
     """Outcome of a fit."""
 
     parameters: Parameters
-    keys: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+    """What was fitted: keys that are moved together stand together."""
     precision: Array
-    """Fisher information on the fitting scale, prior left out, shape (keys, keys)."""
+    """Fisher information on the fitting scale, prior left out, shape (groups, groups)."""
     prior: Array
-    """Precision of the prior, shape (keys,)."""
+    """Precision of the prior, shape (groups,)."""
     cost: float
     variance: float
     """Mean square of the residuals per independent observation."""
@@ -101,9 +107,10 @@ def fit(
         rounds: most Gauss-Newton steps.
         within: whether there is time for another step.
     """
-    keys = tuple(key for knob in knobs for key in knob.keys)
+    groups = tuple(group for knob in knobs for group in knob.groups)
+    keys = tuple(group[0] for group in groups)
     centre = np.array([to_scale(key, value_of(start, key)) for key in keys])
-    prior = np.array([knob.spread**-2 for knob in knobs for _ in knob.keys])
+    prior = np.array([knob.spread**-2 for knob in knobs for _ in knob.groups])
     x, damping = centre.copy(), 0.02
     blocks = residuals(start)
     scales = _scales(blocks)
@@ -115,7 +122,7 @@ def fit(
             break
         scales = _scales(blocks)
         cost = _cost(blocks, scales) + float((prior * (x - centre) ** 2).sum())
-        precision, slope = _information(residuals, parameters, knobs, keys, x, blocks, scales)
+        precision, slope = _information(residuals, parameters, knobs, groups, x, blocks, scales)
         slope = slope + prior * (x - centre)
         better = False
         for _ in range(4):
@@ -123,7 +130,7 @@ def fit(
             trial_x = np.array(
                 [to_scale(k, from_scale(k, v)) for k, v in zip(keys, x - _step(system, slope), strict=True)]
             )
-            trial = _placed(start, keys, trial_x)
+            trial = shifted(start, groups, trial_x - centre)
             trial_blocks = residuals(trial)
             trial_cost = _cost(trial_blocks, scales) + float((prior * (trial_x - centre) ** 2).sum())
             if trial_cost < cost:
@@ -137,7 +144,7 @@ def fit(
         if gain < 2e-3:
             break
     variance = _cost(blocks, scales) / max(sum(block.weight for block in blocks), 1e-9)
-    return Fit(parameters=parameters, keys=keys, precision=precision, prior=prior, cost=cost, variance=variance)
+    return Fit(parameters=parameters, groups=groups, precision=precision, prior=prior, cost=cost, variance=variance)
 
 
 def scanned(residuals: Residuals, start: Parameters, keys: Sequence[str], values: Sequence[float]) -> Parameters:
@@ -156,8 +163,15 @@ def _step(system: Array, slope: Array) -> Array:
     return np.clip(step, -0.7, 0.7)
 
 
-def _placed(start: Parameters, keys: Sequence[str], x: Array) -> Parameters:
-    return start.replacing({key: from_scale(key, place) for key, place in zip(keys, x, strict=True)})
+def shifted(start: Parameters, groups: Sequence[Sequence[str]], by: Array) -> Parameters:
+    """Parameters with all keys of each group moved by as much on the fitting scale; differences within stay."""
+    return start.replacing(
+        {
+            key: from_scale(key, to_scale(key, value_of(start, key)) + shift)
+            for group, shift in zip(groups, by, strict=True)
+            for key in group
+        }
+    )
 
 
 def _scales(blocks: Sequence[Block]) -> list[float]:
@@ -185,7 +199,7 @@ def _information(
     residuals: Residuals,
     at: Parameters,
     knobs: Sequence[Knob],
-    keys: Sequence[str],
+    groups: Sequence[tuple[str, ...]],
     x: Array,
     blocks: Sequence[Block],
     limits: Sequence[float],
@@ -196,12 +210,12 @@ def _information(
     columns: list[list[Array | None]] = []
     place = 0
     for knob in knobs:
-        span = range(place, place + len(knob.keys))
-        columns += _slopes(residuals, at, knob, keys, x, span, blocks)
-        place += len(knob.keys)
-    precision, slope = np.zeros((len(keys), len(keys))), np.zeros(len(keys))
+        mine = range(place, place + len(knob.groups))
+        columns += _slopes(residuals, at, knob, x[mine], blocks)
+        place += len(mine)
+    precision, slope = np.zeros((len(groups), len(groups))), np.zeros(len(groups))
     for b, (block, weight, count) in enumerate(zip(blocks, weights, counts, strict=True)):
-        felt = [(k, column) for k in range(len(keys)) if (column := columns[k][b]) is not None]
+        felt = [(k, column) for k in range(len(groups)) if (column := columns[k][b]) is not None]
         if not felt or block.weight == 0:
             continue
         root = weight * np.sqrt(block.weight / count)
@@ -213,22 +227,14 @@ def _information(
 
 
 def _slopes(
-    residuals: Residuals,
-    at: Parameters,
-    knob: Knob,
-    keys: Sequence[str],
-    x: Array,
-    span: range,
-    blocks: Sequence[Block],
+    residuals: Residuals, at: Parameters, knob: Knob, x: Array, blocks: Sequence[Block]
 ) -> list[list[Array | None]]:
-    """Slope of every block for every key of a knob; keys of zones share one run and each sees its own zone only."""
-    moved, steps = {}, []
-    for k in span:
-        upper = to_scale(keys[k], np.inf)
-        step = STEP if x[k] + STEP <= upper else -STEP
+    """Slope of every block for every value of a knob; those of zones share one run and each sees its own zone only."""
+    steps = []
+    for group, place in zip(knob.groups, x, strict=True):
+        step = STEP if place + STEP <= to_scale(group[0], np.inf) else -STEP
         steps.append(step)
-        moved[keys[k]] = from_scale(keys[k], x[k] + step)
-    after = residuals(at.replacing(moved))
+    after = residuals(shifted(at, knob.groups, np.array(steps)))
     result: list[list[Array | None]] = []
     for zone, step in enumerate(steps):
         row: list[Array | None] = []

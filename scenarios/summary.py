@@ -1,8 +1,8 @@
 """KPIs with intervals and deltas against the baseline, from paired runs: the content of ``summary.json``.
 
 A delta is always scenario − baseline, so that a negative ``hvac_kwh`` is a saving. Runs are paired by seed, sample and
-member of the ensemble; what the structure of the model leaves open comes on top: a relative error per end use, taken
-of the energy that the two runs use differently, day by day. A policy equal to its baseline therefore saves exactly 0.
+member of the ensemble; what the structure of the model leaves open comes on top: errors per end use, taken of the
+energy that the two runs use differently, day by day. A policy equal to its baseline therefore saves exactly 0.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ SUMS: Mapping[str, tuple[str, tuple[EndUse, ...]]] = {
     "co2_kg": ("co2_kg", USES),
 }
 """KPIs that are sums over end uses: what is summed, and over which."""
+WEEK, DISCOMFORT = "week", "occupied_discomfort_kh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +55,23 @@ class ScenarioRuns:
         return ScenarioRuns(draws=tuple(draws), kpis=self.kpis[rows], daily=self.daily[rows], findings=self.findings)
 
 
-def structural_spread(energy: Array, structural: Mapping[str, float]) -> dict[str, Array]:
+def structural_spread(moved: Array, level: Array, structural: Mapping[str, float]) -> dict[str, Array]:
     """Standard deviation of each summed KPI from the structure of the model, shape (runs,) each.
 
+    An error of the model depends on the conditions that the building is in. A share of it goes with the energy that a
+    policy moves; what differs from week to week of unseen days decorrelates as the policy leads away from the
+    operation that was recorded: its variance grows with the share that is moved, up to all of it. So a small change
+    keeps an error that does not vanish with it in proportion, and no change has none.
+
     Args:
-        energy: absolute sums that the model may have wrong, shape (runs, weights, uses).
-        structural: relative error by end use; errors of different end uses are independent.
+        moved: absolute sums that the model may have wrong, shape (runs, weights, uses).
+        level: sums of the whole, the larger of two runs where two are compared, shape (runs, weights, uses).
+        structural: by end use the relative error, and under ``<use>/week`` that of a week as a share of a mean week;
+            errors of different end uses are independent.
     """
     relative = np.array([float(structural.get(use.value, 0.0)) for use in USES])
-    variance = (energy * relative) ** 2
+    weekly = np.array([float(structural.get(f"{use.value}/{WEEK}", 0.0)) for use in USES])
+    variance = (moved * relative) ** 2 + weekly**2 * np.minimum(moved, level) * level
     spread = {}
     for name, (weight, uses) in SUMS.items():
         columns = [USES.index(use) for use in uses]
@@ -70,9 +79,20 @@ def structural_spread(energy: Array, structural: Mapping[str, float]) -> dict[st
     return spread
 
 
+def discomfort_spread(moved_kh: Array, structural: Mapping[str, float]) -> Array:
+    """Standard deviation of discomfort that is moved, shape (runs,). [K·h]
+
+    A share of it, and the error of one unseen week for a change of its own size.
+    """
+    relative, week_kh = structural.get("discomfort", 0.0), structural.get(f"discomfort/{WEEK}", 0.0)
+    return np.asarray(np.sqrt((relative * moved_kh) ** 2 + week_kh * moved_kh))
+
+
 def kpi_block(runs: ScenarioRuns, structural: Mapping[str, float]) -> Tree:
     """Every KPI with its interval and unit."""
-    spread = structural_spread(runs.daily.sum(axis=3), structural)
+    sums = np.abs(runs.daily.sum(axis=3))
+    spread = structural_spread(sums, sums, structural)
+    spread[DISCOMFORT] = discomfort_spread(_of(runs, DISCOMFORT), structural)
     _add_peak(spread, runs.kpis[:, _column("electricity_kwh")], runs.kpis[:, _column("peak_kw")])
     block: Tree = {}
     for name, kpi in KPIS.items():
@@ -87,9 +107,11 @@ def delta_block(runs: ScenarioRuns, baseline: ScenarioRuns, structural: Mapping[
     """Every KPI's difference to the baseline, scenario − baseline, from paired runs."""
     base = baseline.at(runs.draws)
     moved = np.abs(runs.daily - base.daily).sum(axis=3)
-    spread = structural_spread(moved, structural)
+    whole, before = np.abs(runs.daily.sum(axis=3)), np.abs(base.daily.sum(axis=3))
+    spread = structural_spread(moved, np.maximum(whole, before), structural)
+    spread[DISCOMFORT] = discomfort_spread(np.abs(_of(runs, DISCOMFORT) - _of(base, DISCOMFORT)), structural)
     peaks = runs.kpis[:, _column("peak_kw")] - base.kpis[:, _column("peak_kw")]
-    level = structural_spread(base.daily.sum(axis=3), structural)["electricity_kwh"]
+    level = structural_spread(before, before, structural)["electricity_kwh"]
     spread["peak_kw"] = _share(level, base.kpis[:, _column("electricity_kwh")]) * np.abs(peaks)
     block: Tree = {}
     for name in KPIS:
@@ -109,6 +131,10 @@ def _difference(differences: Array, base: Array, spread: Array | None, name: str
         share = mixture_interval(100.0 * differences / np.abs(base), 100.0 * spread / np.abs(base))
         entry["percent"] = _within(share, name, -100.0).rounded()
     return entry
+
+
+def _of(runs: ScenarioRuns, name: str) -> Array:
+    return np.asarray(runs.kpis[:, _column(name)])
 
 
 def _column(name: str) -> int:

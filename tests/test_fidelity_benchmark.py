@@ -96,11 +96,14 @@ def test_discomfort_counts_kelvin_hours_outside_the_band_while_somebody_is_there
 
 def test_only_the_report_set_counts_in_the_summary() -> None:
     rows: list[dict[str, object]] = [
-        {"set": "develop", "kind": "single", "error_points": 40.0, "covered": False},
-        {"set": "report", "kind": "single", "error_points": 1.0, "covered": True},
-        {"set": "report", "kind": "combined", "error_points": 3.0, "covered": False},
+        {"set": "develop", "kind": "single", "error_points": 40.0, "covered": False, "low_pct": 0.0, "high_pct": 90.0},
+        {"set": "report", "kind": "single", "error_points": 1.0, "covered": True, "low_pct": 1.0, "high_pct": 3.0},
+        {"set": "report", "kind": "combined", "error_points": 3.0, "covered": False, "low_pct": 4.0, "high_pct": 8.0},
     ]
+    rows = [{**row, "discomfort_covered": row["set"] == "report"} for row in rows]
     judged = summary(rows)
     assert judged["mean_abs_error_points"] == pytest.approx(2.0)
     assert judged["max_abs_error_points_single"] == pytest.approx(1.0)
     assert judged["coverage_pct"] == pytest.approx(50.0)
+    assert judged["mean_width_points"] == pytest.approx(3.0)
+    assert judged["discomfort_coverage_pct"] == pytest.approx(100.0)

@@ -73,7 +73,8 @@ class Model:
     ensemble: tuple[Parameters, ...]
     """Draws of the parameters that fit the data about as well."""
     structural: Mapping[str, float]
-    """Relative error of the twin by end use, from weeks that no fit saw."""
+    """Error of the twin by end use from weeks that no fit saw, relative, under ``<use>/week`` that of a week;
+    ``discomfort`` likewise, its weeks in K·h."""
     hold_out_weeks: tuple[int, ...] = ()
     """Weeks since the start of the record."""
     meters: tuple[MeterFit, ...] = ()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from connectors.emulator.runs import Record
 from fidelity.policies import Trial
 from scenarios.batch import Draw, daily_sums
-from scenarios.summary import ScenarioRuns, delta_block
+from scenarios.summary import ScenarioRuns, delta_block, kpi_block
 from twin.building.model import sun_on
 from twin.building.parameters import Parameters
 from twin.drivers import Drivers
@@ -69,6 +69,8 @@ def judged(
         people: in each zone, shape (steps, zones).
     """
     hvac = cast("dict[str, dict[str, float]]", delta_block(runs, baseline, structural)["hvac_kwh"])["percent"]
+    felt = cast("dict[str, float]", kpi_block(runs, structural)["occupied_discomfort_kh"])
+    truly_kh = discomfort_kh(real, site, people)
     predicted, low, high = -hvac["value"], -hvac["high"], -hvac["low"]
     used, before = _kwh(real, "hvac_electricity_w"), _kwh(real_baseline, "hvac_electricity_w")
     realised = 100.0 * (before - used) / before
@@ -83,7 +85,10 @@ def judged(
         "error_points": abs(predicted - realised),
         "covered": bool(low <= realised <= high),
         "discomfort_predicted_kh": float(_of(runs, "occupied_discomfort_kh")),
-        "discomfort_realised_kh": discomfort_kh(real, site, people),
+        "discomfort_low_kh": felt["low"],
+        "discomfort_high_kh": felt["high"],
+        "discomfort_realised_kh": truly_kh,
+        "discomfort_covered": bool(felt["low"] <= truly_kh <= felt["high"]),
         "end_uses": _end_uses(runs, baseline, real, real_baseline),
     }
 
@@ -132,11 +137,19 @@ def summary(rows: Sequence[Document]) -> Document:
     errors = np.array([cast("float", row["error_points"]) for row in report])
     single = np.array([cast("float", row["error_points"]) for row in report if row["kind"] == "single"])
     combined = np.array([cast("float", row["error_points"]) for row in report if row["kind"] == "combined"])
+    widths = np.array([cast("float", row["high_pct"]) - cast("float", row["low_pct"]) for row in report])
     return {
         "policies": len(report),
         "mean_abs_error_points": float(errors.mean()) if len(errors) else None,
         "max_abs_error_points": float(errors.max()) if len(errors) else None,
         "max_abs_error_points_single": float(single.max()) if len(single) else None,
         "max_abs_error_points_combined": float(combined.max()) if len(combined) else None,
-        "coverage_pct": 100.0 * float(np.mean([bool(row["covered"]) for row in report])) if report else None,
+        "coverage_pct": _percent(report, "covered"),
+        "mean_width_points": float(widths.mean()) if len(widths) else None,
+        "discomfort_coverage_pct": _percent(report, "discomfort_covered"),
     }
+
+
+def _percent(rows: Sequence[Document], flag: str) -> float | None:
+    """Share of rows with a flag. [%]"""
+    return 100.0 * float(np.mean([bool(row[flag]) for row in rows])) if rows else None

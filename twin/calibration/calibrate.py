@@ -13,9 +13,9 @@ from twin.calibration.air_side import air_side
 from twin.calibration.bench import Bench
 from twin.calibration.certainty import ensemble, parameter_reports
 from twin.calibration.fit import Fit, Knob, Residuals, fit, scanned
-from twin.calibration.metrics import Quality, flat, quality, residual_series, verdict
+from twin.calibration.metrics import Quality, discomfort_error, flat, quality, residual_series, verdict
 from twin.calibration.stages import FIRM, TIGHT, Evidence, odd_weeks, room_knobs, unit_knobs
-from twin.calibration.targets import Targets, hold_out_weeks, targets
+from twin.calibration.targets import Targets, hold_out_weeks, hourly, targets
 from twin.model import CODE_VERSION, Model, ParameterReport
 from twin.site import Site
 from twin.site_match import topology_digest, units_digest
@@ -79,6 +79,7 @@ def calibrate(
     run = bench.run(found.parameters)
     judged = (~fitted if held_out else fitted) & ~np.isin(goal.week, list(odd))
     seen = quality(goal, run, judged)
+    occupied = hourly(data.drivers.people[bench.rows], goal.per_hour) > 0
     reports = parameter_reports(found)
     reasons = verdict(seen)
     if not held_out:
@@ -99,7 +100,7 @@ def calibrate(
         metrics=flat(seen, [zone.id for zone in site.zones]),
         parameters=found.parameters,
         ensemble=ensemble(found, QUICK_MEMBERS if quick else MEMBERS, seed),
-        structural=seen.structural,
+        structural={**seen.structural, **discomfort_error(goal, run, judged, occupied, site.comfort)},
         hold_out_weeks=tuple(sorted(held_out)),
         meters=seen.meters,
         reports=reports,

@@ -65,6 +65,30 @@ def drivers_ahead(
     Raises:
         BadInputError: the period begins inside the history or ends too far ahead.
     """
+    skip, steps = _reach(history, start, end)
+    columns = _columns(history, site)
+    moving = {name: series for name, series in columns.items() if np.ptp(series.values) > 0}
+    paths = sample_paths(moving, skip + steps, samples, seed)
+    for name, series in columns.items():
+        if name not in paths:
+            paths[name] = np.full((samples, skip + steps), series.values[0] if len(series.values) else 0.0)
+    ahead = {name: path[:, skip:] for name, path in paths.items()}
+    return tuple(_sample(history, ahead, start, k) for k in range(samples))
+
+
+def outdoor_ahead(history: Drivers, site: Site, start: datetime, end: datetime) -> Array:
+    """The median outdoor temperature of a period, as ``drivers_ahead`` has it, shape (steps,). [degC]
+
+    Raises:
+        BadInputError: the period begins inside the history or ends too far ahead.
+    """
+    skip, steps = _reach(history, start, end)
+    one = _columns(history, site)["outdoor_c"]
+    return sample_paths({one.name: one}, skip + steps, 1, 0)[one.name][0, skip:]
+
+
+def _reach(history: Drivers, start: datetime, end: datetime) -> tuple[int, int]:
+    """Steps between the history and a period, and steps of the period."""
     skip = round((start - history.end).total_seconds() / history.step_s)
     steps = round((end - start).total_seconds() / history.step_s)
     per_day = round(86_400 / history.step_s)
@@ -74,14 +98,7 @@ def drivers_ahead(
             f"last telemetry used ({history.end.isoformat()}); choose a nearer period, or synthetic drivers"
         )
         raise BadInputError(message)
-    columns = _columns(history, site)
-    moving = {name: series for name, series in columns.items() if np.ptp(series.values) > 0}
-    paths = sample_paths(moving, skip + steps, samples, seed)
-    for name, series in columns.items():
-        if name not in paths:
-            paths[name] = np.full((samples, skip + steps), series.values[0] if len(series.values) else 0.0)
-    ahead = {name: path[:, skip:] for name, path in paths.items()}
-    return tuple(_sample(history, ahead, start, k) for k in range(samples))
+    return skip, steps
 
 
 def _columns(history: Drivers, site: Site) -> dict[str, Series]:

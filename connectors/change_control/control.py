@@ -11,6 +11,7 @@ from connectors.change_control.session import Session
 from twin.errors import OutsideWorldError, RefusedError
 from twin.plan import PlanState
 from twin.plans.guardrails import Sight, sight
+from twin.plans.premises import Stale
 from twin.plans.records import Change, PlanRecord
 
 _S = PlanState
@@ -88,6 +89,8 @@ class ChangeControl(Caretaker):
         refusals = self._gate.plan_refusals(self._store.view(session.plan_id), now)
         if refusals:
             self._store.note(session.actor, "push refused", session.plan_id, {"refusals": list(refusals)})
+            if stale := [said for said in refusals if isinstance(said, Stale)]:
+                self._supersede(session, "; ".join(stale))
             message = f"plan {session.plan_id[:12]} may not be pushed: {'; '.join(refusals)}"
             raise RefusedError(message)
 
@@ -110,7 +113,10 @@ class ChangeControl(Caretaker):
     def _supersede(self, session: Session, reason: str) -> None:
         if session.record().state is _S.APPROVED:
             session.commit("superseded", state=_S.SUPERSEDED, reason=reason)
-        message = f"plan {session.plan_id[:12]} is stale: {reason}. Propose a new plan; approvals do not carry over"
+        message = (
+            f"plan {session.plan_id[:12]} is stale: {reason}. Approvals do not carry over; propose it anew with "
+            f"'understudy plan propose --again {session.plan_id[:12]}'"
+        )
         raise RefusedError(message)
 
     def _require_free_site(self, plan_id: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from connectors.governance.approvals import counted
@@ -14,6 +15,7 @@ from twin.plan import PlanState
 from twin.plans.calm import Calm, calm_faults
 from twin.plans.document import Plan, Step, Wave
 from twin.plans.guardrails import approvers_needed, envelope_faults, plan_faults, risk_of
+from twin.plans.premises import Ground, changed_premises
 from twin.plans.records import PlanView
 
 
@@ -28,7 +30,7 @@ class GovernedGate:
         *,
         business_hours: Callable[[datetime], bool],
         calm: Calm | None = None,
-        ground: Callable[[], Mapping[str, str]] = dict,
+        ground: Callable[[Plan], Ground] = lambda _: Ground(),
     ) -> None:
         self._store = store
         self._identity = identity
@@ -47,12 +49,7 @@ class GovernedGate:
         if now >= plan.expires_at:
             found.append(f"it expired at {plan.expires_at.isoformat()}")
         bundle = self._bundle()
-        if bundle.digest != plan.evidence.policy_digest:
-            found.append(
-                f"the policy text changed since the plan was made (then {plan.evidence.policy_digest[:12]}, now "
-                f"{bundle.digest[:12]})"
-            )
-        found += self._ground_refusals(plan)
+        found += changed_premises(plan.evidence, replace(self._ground(plan), policy_digest=bundle.digest))
         around = self._around(view, self._people(view, now), now)
         found += [said for w in plan.waves for s in w.steps if (said := bundle.refusal(plan, w, s, around))]
         if view.record.state is PlanState.APPROVED:
@@ -68,16 +65,6 @@ class GovernedGate:
         if people < approvers_needed(view.plan.risk_class):
             found.append("its approvals no longer count")
         return found
-
-    def _ground_refusals(self, plan: Plan) -> list[str]:
-        """What the plan stands on and has changed since: the calibration, the site file."""
-        names = {"model_id": "calibration", "site_digest": "site file"}
-        then = {"model_id": plan.evidence.model_id, "site_digest": plan.evidence.site_digest}
-        return [
-            f"the {names[key]} changed since the plan was made (then {then[key][:12]}, now {now[:12]})"
-            for key, now in self._ground().items()
-            if now != then[key]
-        ]
 
     def _approval_refusals(self, view: PlanView, now: datetime) -> list[str]:
         needed = approvers_needed(view.plan.risk_class)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,8 +35,21 @@ def room_of(workspace: Path) -> ControlRoom:
     return open_control_room(workspace)
 
 
-def proposed(workspace: Path, **changes: object) -> Plan:
+def proposed(
+    workspace: Path,
+    *,
+    scenario: str = EVIDENCE.scenario,
+    outdoor_mean_c: Mapping[str, float] | None = None,
+    **changes: object,
+) -> Plan:
     room = room_of(workspace)
+    evidence = replace(
+        EVIDENCE,
+        scenario=scenario,
+        outdoor_mean_c=outdoor_mean_c or {},
+        policy_digest=room.policies.bundle().digest,
+        **present_ground(workspace),
+    )
     now = datetime.now(UTC).replace(microsecond=0)
     plan = make_plan(
         [room_step("room-0")],
@@ -47,7 +61,7 @@ def proposed(workspace: Path, **changes: object) -> Plan:
             "hold_until": now + timedelta(days=1),
             "settle_s": 0.0,
             "guards": [],
-            "evidence": replace(EVIDENCE, policy_digest=room.policies.bundle().digest, **present_ground(workspace)),
+            "evidence": evidence,
             **changes,
         },
     )

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -16,6 +16,7 @@ import typer
 
 from twin.cli.output import require_workspace
 from twin.errors import BadInputError, RefusedError
+from twin.plans.premises import Ground
 from twin.ports import Clock, Connector
 from twin.site import Site
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from connectors.governance import Approvals, Identity, PolicyFolder, Principal
     from connectors.plan_store import PlanStore, StoreFolder
     from connectors.settings import SiteFile
+    from twin.plans.document import Plan
 
 AsOption: TypeAlias = Annotated[
     str | None,
@@ -91,7 +93,7 @@ def open_control_room(
     world = dict(connectors) if connectors is not None else build_connectors(site_file, clock, workspace)
     hours = works_at(site_file.site)
     gate = GovernedGate(
-        store, identity, policies.bundle, business_hours=hours, ground=lambda: present_ground(workspace)
+        store, identity, policies.bundle, business_hours=hours, ground=lambda plan: ground_of(workspace, plan)
     )
     lock = FileLock(folder.lock_file)
     control = ChangeControl(store, world, clock, gate, lock, settings, proof=lambda: folder.verify(store))
@@ -117,6 +119,21 @@ def present_ground(workspace: Path) -> dict[str, str]:
     with suppress(BadInputError, RefusedError):
         ground["model_id"] = here.models.current().model_id
     return ground
+
+
+def ground_of(workspace: Path, plan: Plan) -> Ground:
+    """What the workspace shows now of that on which a plan stands; the weather only of the days that the plan names."""
+    from twin.cli.outlook import outdoor_means
+    from twin.cli.proposals import present
+    from twin.cli.workspace import Workspace
+
+    days = [date.fromisoformat(day) for day in plan.evidence.outdoor_mean_c]
+    here = Workspace.at(workspace)
+    weather: Mapping[str, float] = {}
+    if days:
+        with suppress(BadInputError):
+            weather = outdoor_means(here, present(here), days)
+    return Ground(outdoor_mean_c=weather, **present_ground(workspace))
 
 
 def principal_of(room: ControlRoom, name: str | None) -> Principal:

@@ -13,7 +13,7 @@ from twin.cli.control_room import AsOption, open_control_room, principal_of
 from twin.cli.output import HERE, JsonOption, Progress, WorkspaceOption, print_json, progress_bar, say
 from twin.cli.plans import plans, view_document
 from twin.cli.workspace import Workspace
-from twin.errors import RefusedError
+from twin.errors import BadInputError, RefusedError
 from twin.text.canonical import plain
 
 if TYPE_CHECKING:
@@ -181,8 +181,21 @@ def draft_plan(
     now: datetime,
     policy_digest: str,
     seed: int,
+    outdoor_mean_c: Mapping[str, float] | None = None,
 ) -> Plan:
     """The plan of a proposal: every target with what the world shows now and what it becomes.
+
+    Args:
+        here: the workspace.
+        proposal: what was found.
+        rehearsal: in which it was found.
+        model: the calibrated twin.
+        connectors: by name.
+        proposer: who makes it.
+        now: the moment.
+        policy_digest: of the rules in force.
+        seed: of samples and search.
+        outdoor_mean_c: the weather counted on, by day, where the telemetry gave it; another one later makes it stale.
 
     Raises:
         RefusedError: no connector carries the program of the building, or the world cannot be read.
@@ -217,7 +230,10 @@ def draft_plan(
         settle_s=site.step_s,
         guards=temperature_guards(site, connectors, building),
         kpis=kpi_forecasts(effect.baseline, effect.candidate, effect.delta),
-        evidence=_evidence(here, proposal, model, policy_digest, seed, now - rehearsal.drivers[0].start),
+        evidence=replace(
+            _evidence(here, proposal, model, policy_digest, seed, now - rehearsal.drivers[0].start),
+            outdoor_mean_c=outdoor_mean_c or {},
+        ),
         rehearsal=rehearse_rollback(site, model.parameters, rehearsal.drivers[0], proposal.policy),
         alternatives=_alternatives(proposal),
     )
@@ -281,7 +297,7 @@ def _evidence(
     changed = changed_points(here.site, proposal.policy)
     stale = (f"the telemetry ends {age.days} days before the plan was made: ingest newer",) if age.days > 0 else ()
     return Evidence(
-        scenario=f"goal {proposal.goal.name}",
+        scenario=f"goal {proposal.goal.text()}",
         seed=seed,
         model_id=model.model_id,
         data_digest=model.data_digest,
@@ -313,6 +329,18 @@ def _alternatives(proposal: Proposal, most: int = 4) -> tuple[Alternative, ...]:
     )
 
 
+def question_of(plan: Plan) -> tuple[str, int]:
+    """Goal and seed of a plan, to ask the same again.
+
+    Raises:
+        BadInputError: it was not made from a goal.
+    """
+    scenario = plan.evidence.scenario
+    if not scenario.startswith("goal "):
+        raise BadInputError(f"plan {plan.id[:12]} was made from {scenario!r}, not from a goal; give --goal instead")
+    return scenario.removeprefix("goal "), plan.evidence.seed
+
+
 def propose_plan(
     goal: Annotated[
         str, typer.Option("--goal", help="energy, hvac, cost, carbon or peak; also 'cost -20%'.")
@@ -320,20 +348,25 @@ def propose_plan(
     as_user: AsOption = None,
     trials: Annotated[int, typer.Option(min=1, help="Policies to try at most.")] = 120,
     seed: Annotated[int, typer.Option(help="Of forecast samples and search.")] = 0,
+    again: Annotated[str | None, typer.Option("--again", help="A stale plan: take its goal and seed.")] = None,
     workspace: WorkspaceOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
     """Search the twin for the best policy of the week ahead and store it as a plan."""
     from connectors.governance import propose
     from optimizer.goals import GOAL_WORDS, Goal
+    from twin.cli.outlook import outdoor_means, whole_days
 
-    wanted = Goal.parse(goal)
     here = Workspace.at(workspace)
-    model = accepted_model(here)
     room = open_control_room(workspace)
+    if again is not None:
+        goal, seed = question_of(room.store.plan(room.store.resolve(again)))
+    wanted = Goal.parse(goal)
+    model = accepted_model(here)
     who = principal_of(room, as_user)
     with progress_bar("propose") as tell:
-        rehearsal = rehearsal_of(here, days_ahead(here, None, seed=seed), seed=seed)
+        ahead = days_ahead(here, None, seed=seed)
+        rehearsal = rehearsal_of(here, ahead, seed=seed)
         proposal = searched(rehearsal, wanted, trials=trials, seed=seed, progress=tell)
     plan = draft_plan(
         here,
@@ -345,6 +378,7 @@ def propose_plan(
         now=room.clock.now(),
         policy_digest=room.policies.bundle().digest,
         seed=seed,
+        outdoor_mean_c=outdoor_means(here, ahead[0].start, whole_days(here.site, ahead[0].start, ahead[0].end)),
     )
     record = propose(room.store, plan, who)
     if as_json:

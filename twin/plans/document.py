@@ -134,6 +134,8 @@ class Evidence:
     candidate_policy: Mapping[str, str] = field(default_factory=dict)
     data_health: tuple[str, ...] = ()
     calibration: Mapping[str, float] = field(default_factory=dict)
+    outdoor_mean_c: Mapping[str, float] = field(default_factory=dict)
+    """Day of the site → mean outdoor temperature that the plan counts on; empty when a weather service gave it."""
     assumptions: tuple[str, ...] = ()
     """Sentences a reader must know: what was held constant, which forecast, what the twin leaves out."""
 

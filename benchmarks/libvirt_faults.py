@@ -70,6 +70,7 @@ def connector_for(rig: Any) -> LibvirtConnector:
             rules=MoveRules(
                 shortest_deadline_s=12.0,
                 verify_s=25.0,
+                source_gives_up_s=6.0,
                 shared_paths=[str(rig.dir / "shared")],
                 moves_per_host=4,
                 memory_margin_bytes=16e6,

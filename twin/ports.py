@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from twin.plan import Action, Capability, Check, PointId, Reading, Receipt
 from twin.plans.document import Plan
@@ -43,6 +43,19 @@ class Connector(Protocol):
 
     def release(self, receipt: Receipt) -> None:
         """Undoes by receipt: relinquishes our slot, or restores the prior value if the world still shows ours."""
+        ...
+
+
+@runtime_checkable
+class Settler(Protocol):
+    """A connector whose broken actions can leave what a later look cannot read as one state: two copies of a guest."""
+
+    def settle(self, action: Action) -> str:
+        """Ends what such an action of ours left; what was done in a sentence, empty when there was nothing.
+
+        Raises:
+            OutsideWorldError: no answer; a later call takes it up.
+        """
         ...
 
 

@@ -15,7 +15,7 @@ from twin.plan import Action, Capability, PlanState, Quality, Reading, Receipt
 from twin.plans.document import Plan, Step, Undo, Wave
 from twin.plans.guardrails import OWN, age_s
 from twin.plans.records import Change, PlanRecord, PlanView, StepRecord
-from twin.ports import Clock, Connector
+from twin.ports import Clock, Connector, Settler
 
 
 class Gate(Protocol):
@@ -132,8 +132,28 @@ class Session:
         )
 
     def look(self, action: Action) -> Reading:
-        """What the world shows of an action's point now; unreadable is a reading too."""
-        return self.look_at(action.connector, [action.point])[0]
+        """What the world shows of an action's point now; unreadable is a reading too.
+
+        Where our own write may have left what cannot be read as one state, it is settled first, on the record.
+        """
+        reading = self.look_at(action.connector, [action.point])[0]
+        if reading.value is None and self.step(action.id).prior_known and self._settled(action):
+            return self.look_at(action.connector, [action.point])[0]
+        return reading
+
+    def _settled(self, action: Action) -> bool:
+        connector = self.connectors.get(action.connector)
+        if not isinstance(connector, Settler) or self.is_open(action.connector):
+            return False
+        self.lease.require_time_for_a_write()
+        try:
+            done = connector.settle(action)
+        except OutsideWorldError:
+            self.failed(action.connector)
+            return False
+        if done:
+            self.commit("settled", reason=f"{action.point}: {done}")
+        return bool(done)
 
     def look_at(self, connector: str, points: Sequence[str]) -> Sequence[Reading]:
         """Readings of several points of one connector; a device whose circuit is open is not asked."""

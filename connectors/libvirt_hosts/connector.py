@@ -14,7 +14,7 @@ import pandas as pd
 
 from connectors.libvirt_hosts import lifecycle
 from connectors.libvirt_hosts.link import HostError, HostLink
-from connectors.libvirt_hosts.look import Guest, GuestState, HostView, look_at_all, once
+from connectors.libvirt_hosts.look import Guest, GuestState, HostView, doubled, look_at_all, once
 from connectors.libvirt_hosts.mover import Move, Mover
 from connectors.libvirt_hosts.moving import Outcome, objections
 from connectors.libvirt_hosts.settings import LibvirtSettings
@@ -40,6 +40,7 @@ class Picture:
         self.views = {name: view for name, view in found.items() if isinstance(view, HostView)}
         self.silent = sorted(name for name, view in found.items() if isinstance(view, HostError))
         self.guests = once(self.views.values())
+        self.doubled = doubled(self.views.values())
 
     def named(self, name: str) -> Guest | None:
         """The one guest of that name; None when absent or when two guests bear it."""
@@ -121,6 +122,8 @@ class LibvirtConnector:
         guest = picture.named(name) if kind == "vm" else None
         if guest is None or (not guest.active and picture.silent):
             return None  # an inactive copy proves nothing while some host cannot be asked
+        if guest.uuid in picture.doubled:
+            return None  # two copies run: whatever one shows is not the truth about the guest
         if field == "cpu_utilization":
             return self._utilization(guest)
         return _guest_value(guest, field)
@@ -165,6 +168,12 @@ class LibvirtConnector:
         guest = picture.named(name)
         if guest is None:
             return f"no guest of that name is found on {', '.join(picture.views)}", None, picture
+        if hosts := picture.doubled.get(guest.uuid):
+            return (
+                f"two copies of it are alive, at {' and '.join(hosts)}; push again or roll back to end that",
+                None,
+                picture,
+            )
         if not guest.active and picture.silent:
             silent = [host for host in picture.silent if not self._fenced(host)]
             if silent:
@@ -216,6 +225,7 @@ class LibvirtConnector:
             RefusedError: not allowed, or a fact of the hosts is against it; nothing was done.
             OutsideWorldError: it ended otherwise than wanted; the message says what both hosts show.
         """
+        self.settle(action)
         verdict = self.check(action)
         if verdict.verdict is CheckVerdict.REFUSED:
             raise RefusedError(verdict.reason)
@@ -227,6 +237,21 @@ class LibvirtConnector:
         if verdict.verdict is CheckVerdict.READY:
             self._act(action, guest)
         return receipt
+
+    def settle(self, action: Action) -> str:
+        """Ends what a broken move left, so that the guest can be read again; what was done, empty when nothing was.
+
+        Of two running copies the one that went on later is halted, then destroyed once the other is seen to run; where
+        the order is not proved it is only halted.
+
+        Raises:
+            OutsideWorldError: no host answers.
+        """
+        name = action.point.partition("/")[2].rpartition("/")[0]
+        picture = self.look()
+        guest = picture.named(name) if name in self.settings.guests else None
+        hosts = picture.doubled.get(guest.uuid) if guest is not None else None
+        return self._mover.mend(guest.uuid, hosts) if guest is not None and hosts else ""
 
     def _receipt(self, action: Action, guest: Guest) -> Receipt:
         return Receipt(

@@ -13,8 +13,15 @@ import libvirt
 
 from connectors.libvirt_hosts.link import HostError, HostLink
 from connectors.libvirt_hosts.look import GuestState, guest_state
-from connectors.libvirt_hosts.moving import Sight
+from connectors.libvirt_hosts.moving import Cause, Sight
 
+MARK = "https://understudy.invalid/libvirt/surplus"
+"""Name space of the note that a halted surplus copy carries."""
+_CAUSES = {
+    (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_MIGRATION_CANCELED): Cause.CANCELLED,
+    (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_MIGRATED): Cause.ARRIVED,
+}
+_LAST_JOB = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
 JOB_ENDED = frozenset({libvirt.VIR_DOMAIN_JOB_NONE, libvirt.VIR_DOMAIN_JOB_COMPLETED})
 
 
@@ -29,8 +36,11 @@ def sight(link: HostLink, uuid: str) -> Sight:
 def _sight(host: str, connection: Any, uuid: str) -> Sight:
     try:
         domain = connection.lookupByUUIDString(uuid)
-        state = guest_state(*domain.state())
+        said = domain.state()
+        state = guest_state(*said)
         stats = domain.jobStats() if state is GuestState.RUNNING else {}
+        cause = _cause(domain, *said)
+        last = domain.jobStats(_LAST_JOB) if cause is Cause.ARRIVED else {}
     except libvirt.libvirtError as error:
         if error.get_error_code() in {libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID}:
             return Sight(host=host, reachable=True)
@@ -42,7 +52,25 @@ def _sight(host: str, connection: Any, uuid: str) -> Sight:
         job=stats.get("type", libvirt.VIR_DOMAIN_JOB_NONE) not in JOB_ENDED,
         elapsed_s=float(stats.get("time_elapsed", 0)) / 1000.0,
         iterations=int(stats.get("memory_iteration", 0)),
+        cause=cause,
+        stood_still_s=last["downtime"] / 1000.0 if "downtime" in last else None,
     )
+
+
+def _cause(domain: Any, state: int, reason: int) -> Cause:
+    if state == libvirt.VIR_DOMAIN_PAUSED and reason == libvirt.VIR_DOMAIN_PAUSED_USER:
+        return Cause.SURPLUS if _marked(domain) else Cause.OTHER
+    return _CAUSES.get((state, reason), Cause.OTHER)
+
+
+def _marked(domain: Any) -> bool:
+    try:
+        domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, MARK, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+            return False
+        raise
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,6 +157,16 @@ def once(views: Iterable[HostView]) -> dict[str, Guest]:
     return chosen
 
 
+def doubled(views: Iterable[HostView]) -> dict[str, tuple[str, ...]]:
+    """Hosts of each guest of which two copies are alive and none of them is the waiting half of a move."""
+    alive: dict[str, list[str]] = {}
+    for view in views:
+        for guest in view.guests:
+            if guest.active and guest.state is not GuestState.MOVING:
+                alive.setdefault(guest.uuid, []).append(view.name)
+    return {uuid: tuple(hosts) for uuid, hosts in alive.items() if len(hosts) > 1}
+
+
 _RANK = [
     GuestState.RUNNING,
     GuestState.PAUSED,

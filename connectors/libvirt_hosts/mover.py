@@ -9,7 +9,7 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from connectors.libvirt_hosts.link import HostError, HostLink, Pending
 from connectors.libvirt_hosts.look import Guest, GuestState, HostView, look_at, look_at_all, once
 from connectors.libvirt_hosts.moving import MoveFacts, Outcome, Sight, deadline_s, outcome_of
 from connectors.libvirt_hosts.settings import MoveRules
+from connectors.libvirt_hosts.split import mend
 
 POLL_S = 0.1
 ABORT_EVERY_S = 1.0
@@ -48,11 +49,14 @@ class Move:
     error: str
     """What the hypervisor said, empty when it said nothing."""
     took_s: float
+    mended: str = ""
+    """What was done about a split, empty when there was none."""
 
     def __str__(self) -> str:
         said = f" ({self.error})" if self.error else ""
+        done = f"; it ran on both: {self.mended}" if self.mended else ""
         seen = "; ".join(map(str, self.sights))
-        return f"{self.guest} from {self.source} to {self.target}: {self.outcome}{said} [{seen}]"
+        return f"{self.guest} from {self.source} to {self.target}: {self.outcome}{said}{done} [{seen}]"
 
 
 @dataclass(slots=True)
@@ -137,6 +141,10 @@ class Mover:
             if self._may_try_slower(outcome, effort):
                 effort = self._begin(guest, target, adopt=False, flags=libvirt.VIR_MIGRATE_AUTO_CONVERGE)
                 outcome, sights = self._follow(effort)
+            mended = ""
+            if outcome is Outcome.SPLIT:
+                mended = self.mend(guest.uuid, (guest.host, target))
+                outcome, sights = self._judge(effort)
         if outcome is Outcome.DOWN:
             outcome = self._down_or_elsewhere(guest)
         return Move(
@@ -148,7 +156,15 @@ class Mover:
             adopted=adopt,
             error=str(effort.error or ""),
             took_s=time.monotonic() - began,
+            mended=mended,
         )
+
+    def mend(self, uuid: str, hosts: Sequence[str]) -> str:
+        """Ends a split of a broken hand-over; what was done, empty when it is none or a host does not answer."""
+        try:
+            return mend(self._links, uuid, hosts, self._rules.source_gives_up_s)
+        except HostError as error:
+            return f"not ended yet ({error})"
 
     @contextlib.contextmanager
     def _counted(self, *hosts: str) -> Iterator[None]:

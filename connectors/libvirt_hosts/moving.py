@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,13 +23,25 @@ class Outcome(StrEnum):
     DOWN = "down"
     """Runs on neither host; both were asked."""
     SPLIT = "split"
-    """Runs on both; a person must look."""
+    """Runs on both, and which copy is surplus is not proved or it could not be taken away; a person must look."""
     ELSEWHERE = "elsewhere"
     """Runs on a third host."""
     CONFLICT = "conflict"
     """Another job runs on the guest; ours was not begun."""
     UNKNOWN = "unknown"
     """A host cannot be asked, or says nothing to end with."""
+
+
+class Cause(StrEnum):
+    """Why a copy of a guest is as it is, where that tells how a hand-over went."""
+
+    CANCELLED = "cancelled"
+    """Runs again because its host gave its move up."""
+    ARRIVED = "arrived"
+    """Runs because a move brought it."""
+    SURPLUS = "surplus"
+    """Stands still because we found it to be the surplus copy of a split."""
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +58,9 @@ class Sight:
     """How long that job has run."""
     iterations: int = 0
     error: str = ""
+    cause: Cause = Cause.OTHER
+    stood_still_s: float | None = None
+    """Of a copy that a move brought: how long the guest had stood still when this copy went on."""
 
     @property
     def runs(self) -> bool:
@@ -69,6 +85,45 @@ def outcome_of(source: Sight, target: Sight) -> Outcome:
     if target.runs:
         return Outcome.ARRIVED
     return Outcome.STAYED if source.runs else Outcome.DOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Two copies of one guest after a broken hand-over, and which of them went on later."""
+
+    keep: Sight
+    surplus: Sight
+    proved: bool
+    """Whether the order is proved; if not, the surplus copy may be halted but not destroyed."""
+    why: str
+
+
+def split_of(sights: Sequence[Sight], gives_up_s: float) -> Split | None:
+    """What to do with two copies of a guest; None when they are not the two ends of a broken hand-over.
+
+    Both copies are forks of the moment when the guest stood still. The source goes on alone once it gave its silent
+    target up, so a target that went on before that time was first, and one that went on after it was second.
+
+    Args:
+        sights: the guest as two hosts show it.
+        gives_up_s: how long a source waits for a silent target. [s]
+    """
+    by_cause = {sight.cause: sight for sight in sights}
+    running = [sight for sight in sights if sight.state is GuestState.RUNNING]
+    marked = by_cause.get(Cause.SURPLUS)
+    if marked is not None and len(running) == 1:
+        return Split(keep=running[0], surplus=marked, proved=True, why="it was found to be surplus before")
+    back, forth = by_cause.get(Cause.CANCELLED), by_cause.get(Cause.ARRIVED)
+    if back is None or forth is None or len(running) != len(sights):
+        return None
+    waited_s = forth.stood_still_s
+    if waited_s is not None and 0.0 <= waited_s < gives_up_s / 2.0:
+        why = f"{forth.host} went on {waited_s:.1f} s after the hand-over and {back.host} later"
+        return Split(keep=forth, surplus=back, proved=True, why=why)
+    if waited_s is not None and waited_s >= gives_up_s:
+        why = f"{forth.host} went on {waited_s:.1f} s after the hand-over and {back.host} before"
+        return Split(keep=back, surplus=forth, proved=True, why=why)
+    return Split(keep=back, surplus=forth, proved=False, why="which copy went on first is not known")
 
 
 def deadline_s(memory_bytes: float, per_gib_s: float, shortest_s: float) -> float:

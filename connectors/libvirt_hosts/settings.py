@@ -48,6 +48,9 @@ class MoveRules:
     shortest_deadline_s: float = 30.0
     verify_s: float = 60.0
     """How long both hosts are asked again while what they say is no state to end in."""
+    source_gives_up_s: float = 25.0
+    """How long a source waits for a silent target before it goes on alone: ``keepalive_interval`` times
+    ``keepalive_count`` of the hosts' ``qemu.conf``."""
     longer_downtime_ms: int = 1000
     """Pause allowed to the guest once half of the deadline has passed."""
     auto_converge: bool = False

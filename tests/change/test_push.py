@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from change_world import ROOMS, START, World, make_plan, migrate, power_off, room_step, rooms, setpoint, temperature
 
-from connectors.simulated import Fault
+from connectors.simulated import Fault, FaultyConnector
 from twin.errors import OutsideWorldError, RefusedError
-from twin.plan import PlanState, StepState
+from twin.plan import Action, PlanState, StepState
 
 
 def test_an_approved_plan_is_pushed_in_waves_and_every_value_stands(world: World) -> None:
@@ -246,6 +246,29 @@ def test_a_vm_moved_by_hand_after_our_move_is_not_moved_back(world: World) -> No
     world.hosts.operate("vm/v2/host", "h2")
     assert world.control.rollback(plan_id, "olga").state is PlanState.ROLLED_BACK
     assert world.hosts.placement()["v2"] == "h2"
+
+
+@pytest.mark.parametrize("way", ["resume", "rollback"])
+def test_two_copies_left_by_a_broken_move_are_settled_on_the_record(world: World, monkeypatch, way: str) -> None:
+    """The guest cannot be read while it runs twice."""
+    plan_id = world.approved(make_plan([migrate("v2", "h1", "h0")]))
+    point = "vm/v2/host"
+    world.fail("apply", point, Fault.LOST_REPLY)
+    world.fail("read", point, Fault.NONE, Fault.NONE, *[Fault.BAD_READING] * 99)
+    assert world.push(plan_id).state is PlanState.PAUSED
+
+    def settle(_: object, action: Action) -> str:
+        assert action.point == point
+        world.faults.clear()
+        return "the surplus copy at h1 was destroyed"
+
+    monkeypatch.setattr(FaultyConnector, "settle", settle, raising=False)
+    ended = {"resume": PlanState.PUSHED, "rollback": PlanState.ROLLED_BACK}[way]
+    assert getattr(world.control, way)(plan_id, "olga").state is ended
+    assert world.hosts.placement()["v2"] == {"resume": "h0", "rollback": "h1"}[way]
+    settled = [row.payload for row in world.store.audit() if row.event == "settled"]
+    assert len(settled) == 1
+    assert "vm/v2/host: the surplus copy at h1 was destroyed" in settled[0]
 
 
 def test_a_way_back_that_is_blocked_ends_stuck_with_the_point_named(world: World) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from peers import BacnetPeer, rig_cluster
+
+if TYPE_CHECKING:
+    from connectors.libvirt_hosts.connector import LibvirtConnector
 
 
 @pytest.fixture
@@ -37,3 +44,25 @@ def rig() -> Iterator:
     cluster = rig_cluster().up(hosts=3, guests=3, mem=96)
     yield cluster
     cluster.down()
+
+
+@pytest.fixture
+def connector(rig) -> Iterator[LibvirtConnector]:
+    from libvirt_moves import settings
+
+    from connectors.libvirt_hosts.connector import LibvirtConnector
+
+    made = LibvirtConnector("cloud", settings(rig))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fresh(rig) -> Iterator:
+    """The rig with hosts on, network healed, guests booted at home; faults are healed afterwards."""
+    rig.reset()
+    yield rig
+    for host in rig.hosts:
+        with contextlib.suppress(RuntimeError, ProcessLookupError):
+            if pid := rig.libvirtd_pid(host):
+                os.kill(pid, signal.SIGCONT)

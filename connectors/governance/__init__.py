@@ -4,6 +4,7 @@ from connectors.governance.approvals import Approvals, propose
 from connectors.governance.gate import GovernedGate
 from connectors.governance.identity import Identity, Principal, Role
 from connectors.governance.policy import PolicyBundle, PolicyFolder, write_defaults
+from connectors.governance.rulebook import Rulebook
 from connectors.governance.standing import Standing, StandingApproval
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "PolicyFolder",
     "Principal",
     "Role",
+    "Rulebook",
     "Standing",
     "StandingApproval",
     "propose",

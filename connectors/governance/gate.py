@@ -9,6 +9,7 @@ from datetime import datetime
 from connectors.governance.approvals import counted
 from connectors.governance.identity import Identity
 from connectors.governance.policy import Circumstances, PolicyBundle
+from connectors.governance.rulebook import Rulebook
 from connectors.governance.standing import Standing
 from connectors.plan_store import PlanStore
 from twin.plan import PlanState
@@ -31,6 +32,7 @@ class GovernedGate:
         business_hours: Callable[[datetime], bool],
         calm: Calm | None = None,
         ground: Callable[[Plan], Ground] = lambda _: Ground(),
+        rulebook: Rulebook | None = None,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -38,6 +40,7 @@ class GovernedGate:
         self._business_hours = business_hours
         self._calm = calm or Calm()
         self._ground = ground
+        self._rulebook = rulebook
         self._standing = Standing(store, identity)
 
     def plan_refusals(self, view: PlanView, now: datetime) -> Sequence[str]:
@@ -49,6 +52,8 @@ class GovernedGate:
         if now >= plan.expires_at:
             found.append(f"it expired at {plan.expires_at.isoformat()}")
         bundle = self._bundle()
+        if self._rulebook is not None and (said := self._rulebook.refusal(bundle)):
+            found.append(said)
         found += changed_premises(plan.evidence, replace(self._ground(plan), policy_digest=bundle.digest))
         around = self._around(view, self._people(view, now), now)
         found += [said for w in plan.waves for s in w.steps if (said := bundle.refusal(plan, w, s, around))]

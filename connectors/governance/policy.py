@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +80,7 @@ class PolicyBundle:
     def __init__(self, text: str, digest: str) -> None:
         import cedarpy
 
-        self._text = text
+        self.text = text
         self.digest = digest
         self._schema = (Path(__file__).parent / "policies" / "understudy.cedarschema").read_text(encoding="utf-8")
         result = cedarpy.validate_policies(text, self._schema)
@@ -88,6 +88,13 @@ class PolicyBundle:
             faults = "; ".join(str(error.error) for error in result.errors)
             message = f"the policy text is not valid: {faults}. Nothing is pushed until it is mended"
             raise RefusedError(message)
+
+    def decide(self, requests: Sequence[Mapping[str, object]]) -> list[bool]:
+        """Whether each request is allowed; one that cannot be evaluated is not."""
+        import cedarpy
+
+        answers = cedarpy.is_authorized_batch([dict(one) for one in requests], self.text, [], self._schema)
+        return [bool(answer.allowed) and not answer.diagnostics.errors for answer in answers]
 
     def refusal(self, plan: Plan, wave: Wave, step: Step, around: Circumstances) -> str:
         """Why the rules forbid a step; empty when they allow it."""
@@ -104,7 +111,7 @@ class PolicyBundle:
                 "resource": f"Plan::{json.dumps(plan.title)}",
                 "context": dict(facts),
             }
-            answer = cedarpy.is_authorized(request, self._text, [], self._schema)
+            answer = cedarpy.is_authorized(request, self.text, [], self._schema)
             allowed = bool(answer.allowed)
             errors, reasons = list(answer.diagnostics.errors), list(answer.diagnostics.reasons)
         except Exception as error:
@@ -121,7 +128,7 @@ class PolicyBundle:
         return self._names().get(policy_id, policy_id)
 
     def _names(self) -> Mapping[str, str]:
-        ids = re.findall(r'@id\("([^"]+)"\)', self._text)
+        ids = re.findall(r'@id\("([^"]+)"\)', self.text)
         return {f"policy{i}": name for i, name in enumerate(ids)}
 
 

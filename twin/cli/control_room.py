@@ -22,7 +22,7 @@ from twin.site import Site
 
 if TYPE_CHECKING:
     from connectors.change_control import ChangeControl, PushSettings
-    from connectors.governance import Approvals, Identity, PolicyFolder, Principal
+    from connectors.governance import Approvals, Identity, PolicyFolder, Principal, Rulebook
     from connectors.plan_store import PlanStore, StoreFolder
     from connectors.settings import SiteFile
     from twin.plans.document import Plan
@@ -46,6 +46,7 @@ class ControlRoom:
     identity: Identity
     approvals: Approvals
     policies: PolicyFolder
+    rulebook: Rulebook
     control: ChangeControl
     connectors: Mapping[str, Connector]
     clock: Clock
@@ -77,7 +78,7 @@ def open_control_room(
         RefusedError: the plan store is not the one that belongs here.
     """
     from connectors.change_control import ChangeControl, FileLock, SystemClock
-    from connectors.governance import Approvals, GovernedGate, Identity, PolicyFolder, write_defaults
+    from connectors.governance import Approvals, GovernedGate, Identity, PolicyFolder, Rulebook, write_defaults
     from connectors.plan_store import StoreFolder
     from connectors.settings import load_site
     from twin.cli.worlds import build_connectors
@@ -91,9 +92,17 @@ def open_control_room(
     policies = PolicyFolder(workspace / "policies")
     identity = Identity(store, clock)
     world = dict(connectors) if connectors is not None else build_connectors(site_file, clock, workspace)
-    hours = works_at(site_file.site)
+    rulebook = Rulebook(store, identity, clock)
+    if rulebook.in_force() is None:
+        with suppress(RefusedError):
+            rulebook.look(policies.bundle())
     gate = GovernedGate(
-        store, identity, policies.bundle, business_hours=hours, ground=lambda plan: ground_of(workspace, plan)
+        store,
+        identity,
+        policies.bundle,
+        business_hours=works_at(site_file.site),
+        ground=lambda plan: ground_of(workspace, plan),
+        rulebook=rulebook,
     )
     lock = FileLock(folder.lock_file)
     control = ChangeControl(store, world, clock, gate, lock, settings, proof=lambda: folder.verify(store))
@@ -103,6 +112,7 @@ def open_control_room(
         identity=identity,
         approvals=Approvals(store, identity, clock),
         policies=policies,
+        rulebook=rulebook,
         control=control,
         connectors=world,
         clock=clock,

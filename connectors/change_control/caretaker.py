@@ -9,6 +9,7 @@ from connectors.change_control.lease import Lease
 from connectors.change_control.pusher import Pusher
 from connectors.change_control.rollback import Rollback
 from connectors.change_control.session import Session
+from twin.errors import StoppedError
 from twin.plan import PlanState
 from twin.plans.judge import Verdict, judge_guard, worst
 from twin.plans.records import Change, PlanRecord
@@ -120,7 +121,10 @@ class Caretaker(Desk):
             found = [judge_guard(g, session.look_at(g.connector, [g.point])[0], now) for g in session.plan.guards]
             reasons = "; ".join(f"{j.name}: {j.reason}" for j in found if j.verdict is not Verdict.PASS)
             if worst(found) is Verdict.PASS:
-                return session.commit("confirmed", state=_S.CONFIRMED, reason="the soak time passed without a breach")
+                try:
+                    return session.commit("confirmed", state=_S.CONFIRMED, reason="the soak time passed, no breach")
+                except StoppedError as stop:
+                    return self._roll_back(session, str(stop))
             late = now > (record.deadline or now) + timedelta(seconds=session.plan.deadlines.paused_s)
             if worst(found) is Verdict.FAIL or late:
                 return self._roll_back(session, reasons)

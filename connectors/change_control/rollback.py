@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from connectors.change_control.session import Session
 from twin.errors import OutsideWorldError, RefusedError
-from twin.plan import Action, PlanState, Quality, Reading, StepState
+from twin.plan import Action, PlanState, Reading, StepState
 from twin.plans.guardrails import is_undone, same
 from twin.plans.records import PlanRecord, StepRecord
 
@@ -127,10 +127,10 @@ class Rollback:
             self._s.commit("revert: no good reply", steps=(unsure,))
 
     def _look_once_more(self, before: StepRecord) -> None:
-        """A write that was still on its way may have landed after the release."""
+        """A write that was still on its way may have landed after the release; a look that fails says nothing."""
         action = self._actions[before.action_id]
-        reading = self._s.look(action)
-        if reading.quality is Quality.GOOD and self._is_undone(action, before, reading) is False:
+        undone = self._is_undone(action, before, self._s.look(action))
+        if undone is False or (undone is None and (before.unanswered or before.state is StepState.INTENT)):
             self._undo(self._s.step(before.action_id))
 
     def _mark_undone(self, action: Action, record: StepRecord) -> None:

@@ -223,10 +223,13 @@ class PlanStore(LeaseTable):
 
     @staticmethod
     def _require_no_stop(t: Transaction, change: Change) -> None:
-        if all(step.state is not StepState.INTENT for step in change.steps):
+        """No write and no good end after a stop; a confirmed plan holds its values, so only a pause may pass it."""
+        ends = change.state in {PlanState.PUSHED, PlanState.CONFIRMED}
+        if not ends and all(step.state is not StepState.INTENT for step in change.steps):
             return
         body = t.get("stop", change.plan_id)
-        if body is not None and (stop := thing_from(StopRecord, body)).active:
+        stop = None if body is None else thing_from(StopRecord, body)
+        if stop is not None and stop.active and (stop.stops or change.state is not PlanState.CONFIRMED):
             message = f"plan {change.plan_id[:12]}: {stop.actor} asked to stop: {stop.reason}"
             raise StoppedError(message)
 
@@ -298,8 +301,16 @@ class PlanStore(LeaseTable):
         return after
 
     def clear_stop(self, plan_id: str, actor: str) -> None:
-        """Takes the flag back, when a plan is resumed."""
+        """Takes a pause back, when a plan is resumed.
+
+        Raises:
+            StoppedError: it is no pause but a stop, perhaps of a moment ago: the way back is the only one.
+        """
         with self.ledger.transaction(actor, "stop cleared", plan_id, {}) as t:
+            body = t.get("stop", plan_id)
+            if body is not None and (stop := thing_from(StopRecord, body)).stops:
+                message = f"plan {plan_id[:12]}: {stop.actor} asked to stop: {stop.reason}; it is not resumed"
+                raise StoppedError(message)
             t.put("stop", plan_id, StopRecord(plan_id=plan_id, actor=actor, reason="", hold=False, active=False))
 
     def stop(self, plan_id: str) -> StopRecord | None:

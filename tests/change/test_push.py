@@ -9,7 +9,7 @@ import pytest
 from change_world import ROOMS, START, World, make_plan, migrate, power_off, room_step, rooms, setpoint, temperature
 
 from connectors.simulated import Fault, FaultyConnector
-from twin.errors import OutsideWorldError, RefusedError
+from twin.errors import OutsideWorldError, RefusedError, StoppedError
 from twin.plan import Action, PlanState, StepState
 
 
@@ -311,3 +311,31 @@ def test_a_document_changed_while_its_values_are_in_force_can_still_be_rolled_ba
     assert world.new_control("p2").rollback(plan_id, "olga").state is PlanState.ROLLED_BACK
     assert world.own() == {}
     assert world.hosts.placement()["v2"] == "h1"
+
+
+def test_a_stop_of_a_moment_ago_is_not_taken_back_by_resuming(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+    world.store.request_stop(plan_id, "gina", "smells odd", hold=False)
+    with pytest.raises(StoppedError, match="gina asked to stop"):
+        world.store.clear_stop(plan_id, "olga")
+
+
+def test_a_plan_that_somebody_asked_to_stop_is_never_confirmed(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+    world.push(plan_id)
+    world.store.request_stop(plan_id, "gina", "smells odd", hold=False)
+    world.clock.wait(2 * 86_400.0)
+    world.control.enforce()
+    assert world.store.record(plan_id).state is PlanState.ROLLED_BACK
+    assert world.own() == {}
+
+
+def test_a_look_that_fails_after_a_write_without_reply_is_no_proof_of_the_way_back(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(1)))
+    world.fail("apply", setpoint("room-0"), Fault.LOST_REPLY)
+    world.push(plan_id)
+    looks = [Fault.NONE] * 2 + [Fault.OFFLINE] * 40
+    world.fail("read", setpoint("room-0"), *looks)
+    assert world.control.rollback(plan_id, "olga").state is PlanState.STUCK
+    world.faults.clear()
+    assert world.control.rollback(plan_id, "olga").state is PlanState.ROLLED_BACK

@@ -11,32 +11,50 @@ import json
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import frame
-from push_kill import kill_everywhere
-from push_planted import PLANTED, planted
-from push_story import Outcome, Story
+from push_harness.kills import kill_everywhere
+from push_harness.planted import PLANTED, planted
+from push_harness.story import Story
 
-SEEDS_FOR_A_BUG = 1500
+SEEDS_FOR_A_BUG = 1000
 
 
-def run_seeds(first: int, count: int) -> dict[str, object]:
-    """Violations, covered faults and final states of many seeds."""
-    begun = time.perf_counter()
+CHUNK = 250
+
+
+def _run_chunk(seeds: range) -> tuple[Counter[str], set[tuple[str, str]], list[dict[str, object]]]:
     states: Counter[str] = Counter()
     covered: set[tuple[str, str]] = set()
     failures: list[dict[str, object]] = []
-    for seed in range(first, first + count):
+    for seed in seeds:
         outcome = Story(seed).run()
         states[outcome.state] += 1
         covered |= outcome.covered
         if outcome.violations:
             failures.append({"seed": seed, "violations": outcome.violations})
-        if (seed - first + 1) % 1000 == 0:
-            frame.note(f"{seed - first + 1} seeds, {len(failures)} with violations, {len(covered)} faults × states")
+    return states, covered, failures
+
+
+def run_seeds(first: int, count: int, workers: int) -> dict[str, object]:
+    """Violations, covered faults and final states of many seeds."""
+    begun = time.perf_counter()
+    states: Counter[str] = Counter()
+    covered: set[tuple[str, str]] = set()
+    failures: list[dict[str, object]] = []
+    chunks = [range(at, min(at + CHUNK, first + count)) for at in range(first, first + count, CHUNK)]
+    with ProcessPoolExecutor(max_workers=workers) as pool:
+        for seeds, (some_states, some_covered, some_failures) in zip(chunks, pool.map(_run_chunk, chunks), strict=True):
+            states += some_states
+            covered |= some_covered
+            failures += some_failures
+            if (seeds.stop - first) % 1000 == 0:
+                frame.note(f"{seeds.stop - first} seeds, {len(failures)} violate, {len(covered)} faults × states")
     return {
         "seeds": count,
         "seeds_per_s": count / (time.perf_counter() - begun),
@@ -47,30 +65,30 @@ def run_seeds(first: int, count: int) -> dict[str, object]:
     }
 
 
-def find_planted(first: int) -> dict[str, object]:
+def _find_one(name: str, first: int) -> tuple[str, dict[str, object] | None]:
+    with planted(name):
+        for seed in range(first, first + SEEDS_FOR_A_BUG):
+            outcome = Story(seed).run()
+            if outcome.violations:
+                return name, {"seed": seed, "violation": outcome.violations[0]}
+    return name, None
+
+
+def find_planted(first: int, workers: int) -> dict[str, object]:
     """Which planted bugs the harness finds, and with which seed."""
     found: dict[str, object] = {}
-    for name in PLANTED:
-        with planted(name):
-            hit = next((o for o in _outcomes(first) if o.violations), None)
-        found[name] = {"seed": hit.seed, "violation": hit.violations[0]} if hit is not None else None
-        frame.note(f"planted: {name}: {'found with seed ' + str(hit.seed) if hit else 'NOT FOUND'}")
+    with ProcessPoolExecutor(max_workers=workers) as pool:
+        for name, hit in pool.map(_find_one, PLANTED, repeat(first)):
+            found[name] = hit
+            frame.note(f"planted: {name}: {'found with seed ' + str(hit['seed']) if hit else 'NOT FOUND'}")
     missing = [name for name, hit in found.items() if hit is None]
     return {
         "planted_total": len(PLANTED),
         "planted_found": len(PLANTED) - len(missing),
         "planted_missing": missing,
+        "planted_within_seeds": SEEDS_FOR_A_BUG,
         "planted": found,
     }
-
-
-def _outcomes(first: int) -> list[Outcome]:
-    outcomes = []
-    for seed in range(first, first + SEEDS_FOR_A_BUG):
-        outcomes.append(Story(seed).run())
-        if outcomes[-1].violations:
-            break
-    return outcomes[-1:]
 
 
 def replay(seed: int) -> dict[str, object]:
@@ -94,14 +112,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="first seed")
     parser.add_argument("--seeds", type=int, default=None, help="how many")
     parser.add_argument("--replay", type=int, default=None, metavar="SEED")
+    parser.add_argument("--workers", type=int, default=2, help="processes that run seeds")
     chosen = parser.parse_args()
     if chosen.replay is not None:
         print(json.dumps(replay(chosen.replay), indent=1))
         return
     begun = time.perf_counter()
-    document = run_seeds(chosen.seed, chosen.seeds or (200 if chosen.quick else 10_000))
+    document = run_seeds(chosen.seed, chosen.seeds or (200 if chosen.quick else 10_000), chosen.workers)
     if not chosen.quick:
-        document |= find_planted(chosen.seed)
+        document |= find_planted(chosen.seed, chosen.workers)
     document |= kill_everywhere(every=40 if chosen.quick else 1)
     document |= {
         "git_commit": frame.commit(),

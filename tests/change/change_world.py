@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from connectors.change_control import ChangeControl, FileLock, ManualClock, PushSettings
@@ -20,108 +19,25 @@ from connectors.governance import (
     write_defaults,
 )
 from connectors.plan_store import PlanStore, StoreFolder
-from connectors.simulated import Fault, FaultyConnector, SimulatedBuilding, SimulatedHosts
-from twin.plan import Action, ActionKind, PlanState, StepState
-from twin.plans.document import Evidence, Guard, Plan, Rehearsal, Step, Target, TargetKind, Wave
-from twin.plans.records import Approval, PlanRecord, PlanView
-from twin.plans.waves import assemble_plan
-from twin.site import Host, HostType, Vm
-
-START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
-ROOMS = tuple(f"room-{i}" for i in range(10))
-EVIDENCE = Evidence(
-    scenario="warm-week",
-    seed=7,
-    model_id="m" * 64,
-    data_digest="d" * 64,
-    site_digest="s" * 64,
-    policy_digest="p" * 64,
-    code_version="0.1.0",
+from connectors.simulated import Fault, FaultyConnector
+from connectors.simulated.trial_site import (
+    EVIDENCE,
+    ROOMS,
+    START,
+    OpenGate,
+    migrate,
+    power_off,
+    room_step,
+    setpoint,
+    temperature,
+    trial_building,
+    trial_hosts,
+    word_for,
 )
-REHEARSED = Rehearsal(ok=True, summary="the rollback was run in the twin")
-TYPE = HostType(name="g1", cores=8, core_mips=1000.0, ram_mb=4096.0, power_w=tuple(100.0 + 10.0 * i for i in range(11)))
-
-
-def setpoint(room: str) -> str:
-    return f"{room}/cooling_setpoint_occupied_c"
-
-
-def temperature(room: str) -> str:
-    return f"{room}/air_temperature"
-
-
-def room_step(room: str, value: float = 25.0, expected: float = 24.0, hold: datetime | None = None) -> Step:
-    action = Action(
-        id=f"set-{room}",
-        kind=ActionKind.SET_POINT,
-        connector="building",
-        point=setpoint(room),
-        value=value,
-        expected=expected,
-        unit="degC",
-        expires_at=hold,
-        why="warmer in summer",
-    )
-    return Step(action=action, target=Target(kind=TargetKind.ZONE, id=room, rooms=(room,), people=4.0))
-
-
-def migrate(vm: str, source: str, to: str) -> Step:
-    action = Action(
-        id=f"move-{vm}",
-        kind=ActionKind.LIVE_MIGRATE,
-        connector="hosts",
-        point=f"vm/{vm}/host",
-        value=to,
-        expected=source,
-    )
-    return Step(action=action, target=Target(kind=TargetKind.VM, id=vm, group=source))
-
-
-def power_off(host: str) -> Step:
-    action = Action(
-        id=f"off-{host}",
-        kind=ActionKind.POWER_OFF_HOST,
-        connector="hosts",
-        point=f"host/{host}/power",
-        value="off",
-        expected="on",
-    )
-    return Step(action=action, target=Target(kind=TargetKind.HOST, id=host, group=host))
-
-
-def make_plan(steps: Sequence[Step], **changes: object) -> Plan:
-    fields: dict[str, object] = {
-        "site": "office",
-        "title": "Warmer rooms, fewer hosts",
-        "question": "less cooling at equal comfort",
-        "proposer": "paula",
-        "created_at": START,
-        "not_before": START,
-        "expires_at": START + timedelta(hours=12),
-        "hold_until": START + timedelta(days=7),
-        "steps": steps,
-        "rooms_in_site": len(ROOMS),
-        "settle_s": 600.0,
-        "guards": [Guard(name="room-0 air", connector="building", point=temperature("room-0"), unit="degC", high=28.0)],
-        "kpis": [],
-        "evidence": EVIDENCE,
-        "rehearsal": REHEARSED,
-    }
-    return assemble_plan(**{**fields, **changes})  # type: ignore[arg-type]  # a table of defaults
-
-
-class OpenGate:
-    """Lets everything through unless told otherwise, for tests of the engine alone."""
-
-    def __init__(self) -> None:
-        self.plan_says: list[str] = []
-        self.step_says: list[str] = []
-
-    def plan_refusals(self, view: PlanView, now: datetime) -> Sequence[str]:
-        return list(self.plan_says)
-
-    def step_refusals(self, view: PlanView, wave: Wave, step: Step, now: datetime) -> Sequence[str]:
-        return list(self.step_says)
+from connectors.simulated.trial_site import trial_plan as make_plan
+from twin.plan import PlanState, StepState
+from twin.plans.document import Plan, Step
+from twin.plans.records import PlanRecord
 
 
 class World:
@@ -130,11 +46,8 @@ class World:
     def __init__(self, folder: Path, settings: PushSettings | None = None) -> None:
         self.folder = folder
         self.clock = ManualClock(START)
-        points = {setpoint(room): 24.0 for room in ROOMS} | {temperature(room): 23.0 for room in ROOMS}
-        self.building = SimulatedBuilding("building", points, self.clock)
-        hosts = [Host(id=f"h{i}", type="g1") for i in range(3)]
-        vms = [Vm(id=f"v{i}", vcpus=1, mips=1000.0, ram_mb=1024.0, host=f"h{i // 2}") for i in range(4)]
-        self.hosts = SimulatedHosts("hosts", hosts, [TYPE], vms, self.clock)
+        self.building = trial_building(self.clock)
+        self.hosts = trial_hosts(self.clock)
         self.faults: dict[tuple[str, str], list[Fault]] = {}
         self.calls: list[tuple[str, str]] = []
         self.gate = OpenGate()
@@ -165,17 +78,7 @@ class World:
 
     def approved(self, plan: Plan) -> str:
         record = self.store.add(plan)
-        approval = Approval(
-            plan_id=plan.id,
-            site="office",
-            decision="approve",
-            nonce=record.nonce,
-            expires_at=plan.expires_at,
-            approver="anna",
-            person="anna",
-            reason="fine",
-            at=self.clock.now(),
-        )
+        approval = word_for(plan, record, self.clock.now())
         self.store.add_approval(approval, record.version, PlanState.APPROVED, "quorum")
         return plan.id
 
@@ -190,6 +93,21 @@ class World:
         return {r.point: r.own_value for r in readings if r.own_value is not None}
 
 
+__all__ = [
+    "EVIDENCE",
+    "ROOMS",
+    "START",
+    "GovernedWorld",
+    "OpenGate",
+    "World",
+    "make_plan",
+    "migrate",
+    "power_off",
+    "room_step",
+    "rooms",
+    "setpoint",
+    "temperature",
+]
 PASSWORD = "correct horse battery"
 
 

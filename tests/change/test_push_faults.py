@@ -14,9 +14,9 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
-from push_kill import Office, in_child, kill_everywhere, prepare, push
-from push_planted import PLANTED, planted
-from push_story import Story
+from push_harness.kills import Office, in_child, kill_everywhere, prepare, push
+from push_harness.planted import PLANTED, planted
+from push_harness.story import Story
 
 from connectors.change_control import SystemClock
 from twin.errors import RefusedError

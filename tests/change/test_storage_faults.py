@@ -14,7 +14,7 @@ import pytest
 from change_world import START, World, make_plan, rooms
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
-from push_kill import faults_after, in_child, prepare, push
+from push_harness.kills import faults_after, in_child, prepare, push
 
 import connectors.audit.ledger as ledger_module
 from connectors.audit.ledger import Ledger

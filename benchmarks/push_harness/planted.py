@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
 
-import push_world
-
 import connectors.change_control.lease as lease_module
 import connectors.change_control.pusher as pusher_module
 import connectors.change_control.rollback as rollback_module
 import connectors.governance.approvals as approvals_module
 import connectors.plan_store.store as store_module
+import twin.plans.waves as waves_module
 from connectors.audit.ledger import Ledger, Transaction
 from connectors.change_control.control import ChangeControl
 from connectors.change_control.pusher import Pusher
 from connectors.plan_store import PlanStore
 from connectors.simulated import SimulatedHosts
+from connectors.simulated.trial_site import ROOMS, room_step
+from push_harness.planted_more import MORE, Patches
 from twin.errors import OutsideWorldError
 from twin.plan import Action, PlanState, Quality, Reading, StepState
-from twin.plans.document import Plan
+from twin.plans.document import Plan, Step, Wave
 from twin.plans.judge import Judgement, Verdict
 from twin.plans.records import PlanRecord, StepRecord
-
-Patches = tuple[tuple[Any, str, Any], ...]
 
 
 def _trust_the_reply() -> Patches:
@@ -159,14 +158,12 @@ def _audit_in_a_second_transaction() -> Patches:
 
 
 def _empty_means_all() -> Patches:
-    real = push_world.assemble_plan
+    real = waves_module.build_waves
 
-    def assemble(**fields: Any) -> Plan:
-        if not fields["steps"]:
-            fields["steps"] = [push_world.World._room_step(room) for room in push_world.ROOMS]
-        return real(**fields)
+    def build(steps: Sequence[Step], **named: Any) -> tuple[Wave, ...]:
+        return real(steps or [room_step(room) for room in ROOMS], **named)
 
-    return ((push_world, "assemble_plan", assemble),)
+    return ((waves_module, "build_waves", build),)
 
 
 def _own_clock() -> Patches:
@@ -267,6 +264,7 @@ PLANTED: Mapping[str, Callable[[], Patches]] = {
     "the stop flag is not asked before a write": _stop_is_not_asked,
     "roles are not asked again": _roles_are_not_asked_again,
     "journal after the act": _journal_after_the_act,
+    **MORE,
 }
 
 

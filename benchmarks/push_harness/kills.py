@@ -23,30 +23,15 @@ from functools import partial
 from pathlib import Path
 
 from connectors.change_control import ChangeControl, FileLock, PushSettings, SystemClock
-from connectors.plan_store import PlanStore, StoreFolder
-from connectors.simulated import SimulatedBuilding
+from connectors.plan_store import StoreFolder
+from connectors.simulated.trial_site import ROOMS, OpenGate, room_step, setpoint, trial_building, trial_plan, word_for
 from twin.errors import RefusedError
-from twin.plan import Action, ActionKind, PlanState
-from twin.plans.document import Evidence, Plan, Rehearsal, Step, Target, TargetKind
-from twin.plans.records import Approval
-from twin.plans.waves import assemble_plan
+from twin.plan import PlanState
+from twin.plans.document import Plan
 
 CALLS = "write,pwrite64,pwritev,writev,fsync,fdatasync,ftruncate,rename,renameat,renameat2,unlink,unlinkat,fallocate"
-ROOMS = tuple(f"room-{i}" for i in range(6))
+POINTS = tuple(setpoint(room) for room in ROOMS[:6])
 SETTINGS = PushSettings(write_timeout_s=0.0, lease_s=2.0, backoff_s=0.0, poll_s=0.01)
-START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
-
-
-class OpenGate:
-    """Lets everything through: the kills are about the journal, not about who may push."""
-
-    def plan_refusals(self, *_: object) -> list[str]:
-        """Nothing to say."""
-        return []
-
-    def step_refusals(self, *_: object) -> list[str]:
-        """Nothing to say."""
-        return []
 
 
 class Office:
@@ -56,76 +41,33 @@ class Office:
         self.clock = SystemClock()
         self.folder = StoreFolder(folder / "plans")
         self.store = self.folder.open("office", self.clock)
-        points = dict.fromkeys(ROOMS, 24.0)
-        self.building = SimulatedBuilding("building", points, self.clock, state_file=folder / "building.json")
+        self.building = trial_building(self.clock, state_file=folder / "building.json")
         lock = FileLock(self.folder.lock_file)
         self.control = ChangeControl(self.store, {"building": self.building}, self.clock, OpenGate(), lock, SETTINGS)
 
     def own(self) -> dict[str, object]:
         """What stands in our slots."""
-        return {r.point: r.own_value for r in self.building.read(ROOMS) if r.own_value is not None}
+        return {r.point: r.own_value for r in self.building.read(POINTS) if r.own_value is not None}
 
     def state(self) -> PlanState:
         """Where the only plan stands."""
         return self.store.records()[0].state
 
 
-def make_plan() -> Plan:
-    """Six rooms in three waves."""
-    steps = [
-        Step(
-            action=Action(
-                id=f"set-{room}", kind=ActionKind.SET_POINT, connector="building", point=room, value=25.0, expected=24.0
-            ),
-            target=Target(kind=TargetKind.ZONE, id=room, rooms=(room,)),
-        )
-        for room in ROOMS
-    ]
+def six_rooms() -> Plan:
+    """Six rooms in three waves; real time, so it must not expire."""
     far = datetime.now(UTC) + timedelta(days=7)
-    evidence = Evidence(
-        scenario="s", seed=1, model_id="m", data_digest="d", site_digest="s", policy_digest="p", code_version="1"
-    )
-    return assemble_plan(
-        site="office",
-        title="Six rooms",
-        question="",
-        proposer="paula",
-        created_at=START,
-        not_before=START,
-        expires_at=far,
-        hold_until=far,
-        steps=steps,
-        rooms_in_site=10,
-        settle_s=0.0,
-        guards=[],
-        kpis=[],
-        evidence=evidence,
-        rehearsal=Rehearsal(ok=True, summary=""),
-    )
-
-
-def approve(store: PlanStore, plan: Plan) -> None:
-    """Makes the plan approved."""
-    record = store.add(plan)
-    approval = Approval(
-        plan_id=record.plan_id,
-        site="office",
-        decision="approve",
-        nonce=record.nonce,
-        expires_at=plan.expires_at,
-        approver="anna",
-        person="anna",
-        reason="",
-        at=store.records()[0].since,
-    )
-    store.add_approval(approval, record.version, PlanState.APPROVED, "")
+    steps = [room_step(room) for room in ROOMS[:6]]
+    return trial_plan(steps, expires_at=far, hold_until=far, settle_s=0.0, guards=[])
 
 
 def prepare(folder: Path, *, pushed: bool) -> str:
     """A folder with an approved, or pushed, plan; its id."""
     office = Office(folder)
-    plan = make_plan()
-    approve(office.store, plan)
+    plan = six_rooms()
+    record = office.store.add(plan)
+    word = word_for(plan, record, record.since)
+    office.store.add_approval(word, record.version, PlanState.APPROVED, "")
     if pushed:
         office.control.push(plan.id, "olga")
     office.store.ledger.close()
@@ -151,7 +93,7 @@ def roll_back(folder: Path, plan_id: str) -> None:
 def faults_after(folder: Path, wanted: PlanState) -> list[str]:
     """What is wrong with the world after kill and restart."""
     office = Office(folder)
-    values = dict.fromkeys(ROOMS, 25.0) if wanted is PlanState.PUSHED else {}
+    values = dict.fromkeys(POINTS, 25.0) if wanted is PlanState.PUSHED else {}
     checks = {
         f"state {office.state()}, wanted {wanted}": office.state() is wanted,
         f"values in force {office.own()}": office.own() == values,

@@ -1,0 +1,1 @@
+"""The harness that tests the push: a world in virtual time, its witness, planted bugs, real kills."""

@@ -98,6 +98,20 @@ class ParquetTelemetryStore:
             yield collector
             collector.flush()
 
+    def remove(self, points: Sequence[PointId], before: datetime) -> int:
+        """Removes rows of some points that are older than a moment; how many."""
+        removed = 0
+        with self._writing():
+            for path in self._months(None, before):
+                table = _load(path, SCHEMA.names)
+                old = pc.less(table.column("timestamp"), pa.scalar(before, type=SCHEMA.field("timestamp").type))
+                mine = pc.is_in(table.column("point"), value_set=pa.array(list(points)))
+                kept = table.filter(pc.invert(pc.and_(old, mine)))
+                if kept.num_rows < table.num_rows:
+                    removed += table.num_rows - kept.num_rows
+                    _replace(path, kept)
+        return removed
+
     def read(
         self, points: Sequence[PointId] | None = None, since: datetime | None = None, until: datetime | None = None
     ) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from connectors.files.cells import Cells, in_product_unit, numbers
 from connectors.files.delivery import Delivery
+from connectors.files.people import require_counts_only, require_no_address
 from connectors.files.stamps import NO_TIME, Parsed, StampReader
 from connectors.files.tables import Progress, RawTable, columns_of, tables
 from connectors.settings.mapping import MappedColumn, SourceMapping
@@ -103,10 +104,12 @@ class FileSource:
         block = self.mapping.block
         stamps = StampReader(block.timestamp, str(path), int(self.mapping.step_s * 1e6))
         present = set(columns_of(path, block))
+        require_counts_only(path, sorted(present), self.mapping)
         columns = [column for column in self.mapping.columns if block.layout == "long" or column.column in present]
         for raw in tables(path, block, _wanted(self.mapping, columns), self.delivery.bad, progress):
             self.delivery.rows += raw.table.num_rows
             keys = _keys(raw.table, self.mapping)
+            require_no_address(path, set(keys) if keys is not None else (), self.mapping)
             parsed = stamps.read(raw.table.column(block.timestamp.column).to_pandas(), keys, raw.first_row)
             self._note_times(parsed, keys, raw)
             yield _frame(list(self._rows(path, raw, columns, parsed, keys)), bounds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dashboard.views import FindingView, PointHealth, Sample, Severity
 from twin.health.finding import Finding, FindingKind
+from twin.people_shown import shown_counts
 from twin.site import Point, Site
 from twin.vocab import PointKind
 
@@ -66,6 +67,11 @@ def block_of(frame: pd.DataFrame, points: Sequence[str]) -> Block:
     conflicts = values[rows, columns] != given
     values[rows[conflicts], columns[conflicts]] = np.nan
     return Block(times=times, place=place, values=values)
+
+
+def _for_display(kind: PointKind, block: Block) -> Block:
+    """The block as pages may show it: few people are not told apart from a few more."""
+    return replace(block, values=shown_counts(block.values)) if kind is PointKind.ZONE_OCCUPANCY else block
 
 
 class StoredTelemetry:
@@ -121,7 +127,7 @@ class StoredTelemetry:
         names = {one: [point.id for point in self._of_kind.get(one, ())] for one in kinds}
         wanted = None if whole else names[kind]
         frame = self._telemetry.store.read(wanted, start, _next_month(start))
-        return {one: block_of(frame, names[one]) for one in kinds}
+        return {one: _for_display(one, block_of(frame, names[one])) for one in kinds}
 
     def snapshot(self, kind: PointKind, at: datetime) -> Mapping[str, Sample]:
         """The value in force of every point of a kind at a moment."""

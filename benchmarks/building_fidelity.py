@@ -62,7 +62,7 @@ def measure(chosen: argparse.Namespace) -> Document:
             for number, room in enumerate(rooms(shared / "telemetry"))
             if not chosen.quick or number % 2 == 0
         ],
-        "rooms_note": "no heating or cooling is metered in these rooms, and radiators, design flows, glass are assumed",
+        "rooms_note": "nothing of their heating is metered; design flows, glass and some lights and plugs are assumed",
     }
 
 

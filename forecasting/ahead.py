@@ -18,6 +18,7 @@ from twin.streams import stream
 MOST_DAYS = 14
 _SIGNALS = ("outdoor_c",)
 _ZONE_ARRAYS = ("people", "lights_w", "plugs_w", "other_gain_w")
+_OPTIONAL_ARRAYS = ("host_power_w", "radiator_valve", "blind_open")
 
 
 def sample_paths(series: Mapping[str, Series], horizon: int, samples: int, seed: int) -> dict[str, Array]:
@@ -112,8 +113,7 @@ def _columns(history: Drivers, site: Site) -> dict[str, Series]:
         kind = SeriesKind.SIGNAL if item.name in _SIGNALS else SeriesKind.LOAD
         upper = 1.0 if item.name == "outdoor_rh" else None
         columns[item.name] = series(item.name, getattr(history.weather, item.name), kind, upper)
-    hosts = () if history.host_power_w is None else ("host_power_w",)
-    for name in (*_ZONE_ARRAYS, *hosts):
+    for name in (*_ZONE_ARRAYS, *(name for name in _OPTIONAL_ARRAYS if getattr(history, name) is not None)):
         kind = SeriesKind.OCCUPANCY if name == "people" else SeriesKind.LOAD
         for zone in range(len(site.zones)):
             columns[f"{name}.{zone}"] = series(name, getattr(history, name)[:, zone], kind)
@@ -132,13 +132,15 @@ def _sample(history: Drivers, ahead: Mapping[str, Array], start: datetime, k: in
         weather=weather,
         electricity_price_kwh=ahead["electricity_price_kwh"][k],
         carbon_kg_kwh=ahead["carbon_kg_kwh"][k],
-        host_power_w=_by_zone(ahead, "host_power_w", k, zones) if history.host_power_w is not None else None,
         vm_utilization=_demand_ahead(history, start, len(weather.outdoor_c), k),
         seed=k,
         people=people,
         lights_w=lights_w,
         plugs_w=plugs_w,
         other_gain_w=other_gain_w,
+        host_power_w=_by_zone(ahead, "host_power_w", k, zones) if history.host_power_w is not None else None,
+        radiator_valve=_by_zone(ahead, "radiator_valve", k, zones) if history.radiator_valve is not None else None,
+        blind_open=_by_zone(ahead, "blind_open", k, zones) if history.blind_open is not None else None,
     )
 
 

@@ -91,7 +91,8 @@ def digest_of(drivers: Sequence[Drivers]) -> str:
         arrays = [getattr(one.weather, item.name) for item in fields(Weather)]
         arrays += [one.people, one.lights_w, one.plugs_w, one.other_gain_w]
         arrays += [one.electricity_price_kwh, one.carbon_kg_kwh]
-        arrays += [array for array in (one.vm_utilization, one.host_power_w) if array is not None]
+        optional = (one.vm_utilization, one.host_power_w, one.radiator_valve, one.blind_open)
+        arrays += [array for array in optional if array is not None]
         for array in arrays:
             digest.update(f"{array.shape}".encode())
             digest.update(np.ascontiguousarray(array, dtype=np.float64).tobytes())

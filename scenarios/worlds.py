@@ -104,6 +104,8 @@ def joined(bases: Sequence[Drivers]) -> tuple[Drivers, tuple[int, ...]]:
         carbon_kg_kwh=np.concatenate([one.carbon_kg_kwh for one in bases]),
         vm_utilization=_concatenated([one.vm_utilization for one in bases]),
         host_power_w=_concatenated([one.host_power_w for one in bases]),
+        radiator_valve=_concatenated([one.radiator_valve for one in bases]),
+        blind_open=_concatenated([one.blind_open for one in bases]),
     )
     return whole, tuple(int(first) for first in firsts)
 
@@ -203,5 +205,7 @@ def _picked(base: Drivers, start: datetime, of_weather: Index, of_people: Index,
         carbon_kg_kwh=base.carbon_kg_kwh[of_people],
         vm_utilization=demand,
         host_power_w=None if base.host_power_w is None else base.host_power_w[of_people],
+        radiator_valve=None if base.radiator_valve is None else base.radiator_valve[of_weather],
+        blind_open=None if base.blind_open is None else base.blind_open[of_weather],
         seed=seed,
     )

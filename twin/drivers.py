@@ -48,6 +48,10 @@ class Drivers:
     host_power_w: Array | None = None
     """Recorded power of the hosts that stand in each zone, shape (steps, zones): the IT heat where no hosts are
     simulated. [W]"""
+    radiator_valve: Array | None = None
+    """Recorded opening of radiator valves, shape (steps, zones), None where no zone has one. [fraction]"""
+    blind_open: Array | None = None
+    """Recorded position of blinds, 1 = up, shape (steps, zones), None where no zone has one. [fraction]"""
     seed: int = 0
 
     @property

@@ -22,6 +22,8 @@ class PointKind(StrEnum):
     ZONE_PLUG_POWER = "zone_plug_power"
     ZONE_SUPPLY_AIR_FLOW = "zone_supply_air_flow"
     ZONE_SUPPLY_AIR_TEMPERATURE = "zone_supply_air_temperature"
+    ZONE_RADIATOR_VALVE = "zone_radiator_valve"
+    ZONE_BLIND_POSITION = "zone_blind_position"
     OUTDOOR_AIR_TEMPERATURE = "outdoor_air_temperature"
     OUTDOOR_RELATIVE_HUMIDITY = "outdoor_relative_humidity"
     WIND_SPEED = "wind_speed"
@@ -114,6 +116,12 @@ KIND_FACTS: Mapping[PointKind, KindFacts] = MappingProxyType(
         _K.ZONE_SUPPLY_AIR_FLOW: _facts("kg/s", _S.ZONE, 0, 100, None, False, "supply air into the zone"),
         _K.ZONE_SUPPLY_AIR_TEMPERATURE: _facts(
             "degC", _S.ZONE, -30, 120, None, True, "supply air at the zone inlet, after reheat"
+        ),
+        _K.ZONE_RADIATOR_VALVE: _facts(
+            "fraction", _S.ZONE, 0, 1, None, False, "opening of radiator valves; their heat is fitted, then replayed"
+        ),
+        _K.ZONE_BLIND_POSITION: _facts(
+            "fraction", _S.ZONE, 0, 1, None, False, "blinds, 1 = up; what they keep out is fitted, then replayed"
         ),
         _K.OUTDOOR_AIR_TEMPERATURE: _facts("degC", _S.SITE, -60, 60, 15, True, "outdoor dry-bulb temperature"),
         _K.OUTDOOR_RELATIVE_HUMIDITY: _facts("fraction", _S.SITE, 0, 1, None, True, "outdoor relative humidity"),

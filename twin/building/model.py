@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from twin.building.control import CommandArrays, ControlState, command_arrays, control_state
 from twin.building.kernel import advance
 from twin.building.moist_air import saturation_ratio
-from twin.building.network import NODES, Network, network
+from twin.building.network import NODES, Network, network, window_m2
 from twin.building.parameters import Parameters
 from twin.building.plant import Plant, plant
 from twin.building.program import Program
@@ -180,10 +180,26 @@ def _surroundings(
         people=np.ascontiguousarray(drivers.people),
         lights_w=np.ascontiguousarray(drivers.lights_w),
         plugs_w=np.ascontiguousarray(drivers.plugs_w),
-        other_w=np.array(drivers.other_gain_w, dtype=np.float64, order="C"),
+        other_w=np.ascontiguousarray(drivers.other_gain_w + _moved_by_hand_w(site, parameters, drivers, sun)),
         given_flow=no_flow if given is None else np.ascontiguousarray(given[0]),
         given_supply_c=no_flow if given is None else np.ascontiguousarray(given[1]),
     )
+
+
+def _moved_by_hand_w(site: Site, parameters: Parameters, drivers: Drivers, sun: Sun) -> Array:
+    """Heat of radiators, less the sun that blinds keep out, as both were recorded, shape (steps, zones). [W]
+
+    Radiator water follows the weather, linear between 0 and 20 °C outdoors. A policy moves neither.
+    """
+    heat = np.zeros_like(drivers.other_gain_w, dtype=np.float64)
+    if drivers.radiator_valve is not None:
+        whole = np.array([parameters.of("radiator_w_m2", zone.id) * zone.floor_area_m2 for zone in site.zones])
+        fall = parameters.of("radiator_curve") * drivers.weather.outdoor_c / 20.0
+        heat += whole * drivers.radiator_valve * np.maximum(1.0 - fall, 0.0)[:, None]
+    if drivers.blind_open is not None:
+        aperture = np.array([window_m2(zone, parameters) for zone in site.zones])
+        heat -= parameters.of("blinds_keep_out") * (1.0 - drivers.blind_open) * (sun.behind_glass @ aperture.T)
+    return heat
 
 
 def _saturation_pa(temp_c: Array) -> Array:

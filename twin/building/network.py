@@ -91,7 +91,7 @@ def network(site: Site, parameters: Parameters, step_s: float) -> Network:
         boundary=outer,
         infiltration=np.array([_leakage(zone.id, _outer_m2(zone), parameters) for zone in site.zones]),
         volume_m3=np.array([zone.volume_m3 for zone in site.zones]),
-        window=np.array([_window(zone, parameters) for zone in site.zones]),
+        window=np.array([window_m2(zone, parameters) for zone in site.zones]),
         wall_share=np.array([_wall_share(zone, parameters) for zone in site.zones]),
         pairs=pairs,
         pair_w_k=conductance,
@@ -153,7 +153,8 @@ def _by_facing(walls: tuple[Wall, ...], horizontal: float, windows: bool) -> Arr
     return areas
 
 
-def _window(zone: Zone, parameters: Parameters) -> Array:
+def window_m2(zone: Zone, parameters: Parameters) -> Array:
+    """Effective solar aperture of a zone by facing and horizontal, shape (5,). [m²]"""
     return _by_facing(zone.walls, 0.0, windows=True) * parameters.of("shgc") * parameters.of("solar", zone.id)
 
 

@@ -129,9 +129,21 @@ def sliced(drivers: Drivers, rows: slice) -> Drivers:
     start = drivers.start + timedelta(seconds=rows.start * drivers.step_s)
     weather = Weather(**{name: getattr(drivers.weather, name)[rows] for name in Weather.__slots__})
     tables = ("people", "lights_w", "plugs_w", "other_gain_w", "electricity_price_kwh", "carbon_kg_kwh")
-    hosts = None if drivers.host_power_w is None else drivers.host_power_w[rows]
     part = {name: getattr(drivers, name)[rows] for name in tables}
-    return replace(drivers, start=start, weather=weather, host_power_w=hosts, vm_utilization=None, **part)
+    return replace(
+        drivers,
+        start=start,
+        weather=weather,
+        vm_utilization=None,
+        host_power_w=_rows_of(drivers.host_power_w, rows),
+        radiator_valve=_rows_of(drivers.radiator_valve, rows),
+        blind_open=_rows_of(drivers.blind_open, rows),
+        **part,
+    )
+
+
+def _rows_of(values: Array | None, rows: slice) -> Array | None:
+    return None if values is None else values[rows]
 
 
 def known_stretches(data: CalibrationData) -> Sequence[slice]:

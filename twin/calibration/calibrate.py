@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twin.building.parameters import SPECS, Parameters, keys_of, site_parameters
 from twin.calibration.air_side import air_side
@@ -22,6 +23,7 @@ from twin.site_match import topology_digest, units_digest
 from twin.telemetry import CalibrationData
 from twin.text.canonical import digest
 
+Flags = NDArray[np.bool_]
 Progress = Callable[[str, float], None]
 """Told the stage and the share of the work done."""
 
@@ -76,6 +78,7 @@ def calibrate(
     budget = _Budget(bench, max(work, 60.0), progress)
     known = air_side(site, data, bench.rows[np.repeat(fitted, goal.per_hour)])
     found, odd = _fit_stages(site, evidence, budget, known)
+    found = replace(found, parameters=_with_outdoor_co2(bench, found.parameters, fitted, goal.per_hour))
     run = bench.run(found.parameters)
     judged = (~fitted if held_out else fitted) & ~np.isin(goal.week, list(odd))
     seen = quality(goal, run, judged)
@@ -113,7 +116,8 @@ def calibrate(
 
 def _fit_stages(site: Site, evidence: Evidence, budget: _Budget, known: dict[str, float]) -> tuple[Fit, frozenset[int]]:
     start = site_parameters(site).replacing(known)
-    rooms = room_knobs(site)
+    drivers = evidence.bench.data.drivers
+    rooms = room_knobs(site, radiators=drivers.radiator_valve is not None, blinds=drivers.blind_open is not None)
     of_building = [knob for knob in rooms if not knob.per_zone]
     flows = [key for key in known if key.endswith("/design_flow")]
     units = unit_knobs(site, [], frozenset(known))
@@ -123,6 +127,8 @@ def _fit_stages(site: Site, evidence: Evidence, budget: _Budget, known: dict[str
         units.append(Knob(("design_flow",), FIRM))
     if evidence.bench.has_supply:
         first, odd = _first(evidence, evidence.rooms, start, rooms, budget)
+        if not evidence.goal.meters:
+            return first, odd
         begin = scanned(evidence.whole, first.parameters, _night_keys(site), NIGHT_TOLERANCES)
         firm = [replace(knob, spread=min(knob.spread, 0.3)) for knob in of_building]
         return fit(evidence.flows_too, begin, [*firm, *units], rounds=10, within=budget.until("plant", 1.0)), odd
@@ -144,6 +150,21 @@ def _first(
         evidence.drop(odd)
         found = fit(residuals, start, knobs, rounds=8, within=budget.until("rooms again", 0.6))
     return found, odd
+
+
+def _with_outdoor_co2(bench: Bench, parameters: Parameters, fitted: Flags, per_hour: int) -> Parameters:
+    """Parameters with the outdoor level of carbon dioxide, as the rooms' sensors read it, moved by the median error.
+
+    The balance is linear in that level, so that one run tells it.
+    """
+    measured = bench.data.zone_co2_ppm[bench.rows]
+    usable = np.repeat(fitted, per_hour)[:, None] & bench.settled[:, None] & ~np.isnan(measured)
+    if not usable.any():
+        return parameters
+    run = bench.run(parameters, supply_given=bench.has_supply)
+    level = parameters.of("outdoor_co2_ppm") + float(np.median((measured - run.co2_ppm)[usable]))
+    spec = SPECS["outdoor_co2_ppm"]
+    return parameters.replacing({spec.name: min(max(level, spec.low), spec.high)})
 
 
 def _night_keys(site: Site) -> tuple[str, ...]:

@@ -125,8 +125,15 @@ def weekly(values: Array, week: NDArray[np.int64]) -> Array:
     return np.asarray(np.where(count >= 84, total / np.maximum(count, 1.0), np.nan))
 
 
-def room_knobs(site: Site) -> list[Knob]:
-    """What the rooms' heat is fitted by."""
+def room_knobs(site: Site, *, radiators: bool = False, blinds: bool = False) -> list[Knob]:
+    """What the rooms' heat is fitted by.
+
+    Args:
+        site: the building.
+        radiators: whether the opening of radiator valves is recorded.
+        blinds: whether the position of blinds is recorded.
+    """
+    heaters = [Knob(("radiator_curve",), FIRM), Knob(keys_of(site, SPECS["radiator_w_m2"]), LOOSE, per_zone=True)]
     stated = set()
     if site.infiltration_fraction_fans_on is not None:
         stated.add("infiltration_fans_on")
@@ -136,6 +143,8 @@ def room_knobs(site: Site) -> list[Knob]:
     return [
         *(Knob((name,), TIGHT if name in stated else LOOSE) for name in names),
         *(Knob(keys_of(site, SPECS[name]), FIRM if name != "plug_heat" else LOOSE, per_zone=True) for name in OF_ZONES),
+        *(heaters if radiators else ()),
+        *([Knob(("blinds_keep_out",), LOOSE)] if blinds else ()),
     ]
 
 

@@ -9,6 +9,7 @@
 | lights, plugs | `zone_lighting_power`, `zone_plug_power` | building meter, shared by design power or floor area; |
 | | | else 8 and 6 W/m² in operating hours, 10 and 30 % of that otherwise |
 | other heat | `zone_internal_gain_power` | 0 |
+| radiators, blinds | `zone_radiator_valve`, `zone_blind_position`; their effect is fitted | none, up |
 | price, carbon | their points | tariff of the site |
 
 Short holes of a measured driver are filled with the mean of the same hour of the week; where a hole is longer than two
@@ -79,6 +80,8 @@ class DriverBuilder:
             carbon_kg_kwh=self._line(PointKind.GRID_CARBON_INTENSITY, self.site.tariff.carbon_kg_per_kwh),
             vm_utilization=None,
             host_power_w=self._hosts(),
+            radiator_valve=self._optional(PointKind.ZONE_RADIATOR_VALVE, 0.0),
+            blind_open=self._optional(PointKind.ZONE_BLIND_POSITION, 1.0),
         )
 
     def _assume(self, point: str, sentence: str, **numbers: float) -> None:
@@ -256,6 +259,11 @@ class DriverBuilder:
             self.known[:, zone] &= ~np.isnan(table[:, i]) | np.isnan(table[:, i]).all()
             result[:, zone] += self._typical(table[:, i], 0.0)
         return result
+
+    def _optional(self, kind: PointKind, default: float) -> Array | None:
+        """A position by zone; None when no zone has one that is read."""
+        table = self.grid.of(kind, self.zones)
+        return None if np.isnan(table).all() else self._filled(table, default)
 
     def _price(self) -> Array:
         """Price of electricity: recorded, else by local hour of working days, else flat. [currency/kWh]"""

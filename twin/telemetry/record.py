@@ -87,6 +87,7 @@ class CalibrationData:
         arrays = [getattr(weather, name) for name in weather.__slots__]
         arrays += [self.drivers.people, self.drivers.lights_w, self.drivers.plugs_w, self.drivers.other_gain_w]
         arrays += [value for name in Recorded.__slots__ if (value := getattr(self.recorded, name)) is not None]
+        arrays += [moved for moved in (self.drivers.radiator_valve, self.drivers.blind_open) if moved is not None]
         arrays += [self.zone_temperature_c, *(self.meters_w[kind] for kind in METERS if kind in self.meters_w)]
         for array in arrays:
             total.update(np.ascontiguousarray(array, dtype=np.float64).tobytes())

@@ -76,6 +76,28 @@ def test_the_audit_log_is_proved(story: dict[str, Any], workspace: Path) -> None
     assert understudy("audit", "verify", "--workspace", str(workspace)).returncode == 0
 
 
+def test_meters_and_twin_find_the_saving_that_the_untouched_building_proves(story: dict[str, Any]) -> None:
+    """A real site has no untouched twin building; its own reckoning must agree with the one that has."""
+    hvac = story["verification"]["hvac_kwh"]
+    assert hvac["measured_verdict"] == "saved"
+    assert hvac["measured_pct"]["low"] <= hvac["realised_pct"] <= hvac["measured_pct"]["high"]
+
+
+def test_measuring_again_makes_a_new_version(
+    story: dict[str, Any], workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_PASSWORD", story["accounts"]["password"])
+    command = ("plan", "verify", story["plan"]["id"], "--as", "facility-lead", "--workspace", str(workspace), "--json")
+    done = understudy(*command)
+    assert done.returncode == 0, done.stderr
+    assert {one["version"] for one in json.loads(done.stdout)["savings"]} == {2}
+
+
+def test_forecasts_are_kept_for_the_dashboard(story: dict[str, Any], workspace: Path) -> None:
+    kept = json.loads((workspace / "var" / "forecasts" / "latest.json").read_text(encoding="utf-8"))
+    assert set(kept) == {one["name"] for one in story["forecast"]["series"]}
+
+
 def test_the_report_needs_nothing_from_elsewhere(story: dict[str, Any]) -> None:
     text = Path(story["report"]).read_text(encoding="utf-8")
     assert "<script src=" not in text

@@ -191,3 +191,11 @@ def test_a_dossier_is_written_as_a_page_and_a_document(workspace: Path, capsys: 
     assert run(["plan", "dossier", plan.id, *at]) == 0
     assert said(capsys)["plan_id"] == plan.id
     assert (workspace / "var" / "dossiers" / f"{plan.id[:12]}.html").read_text(encoding="utf-8").startswith("<!doctype")
+
+
+def test_a_plan_that_was_never_pushed_saved_nothing_to_measure(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = proposed(workspace)
+    assert run(["plan", "verify", plan.id, "--as", "olga", "--workspace", str(workspace)]) == 3
+    assert "was never pushed in whole" in capsys.readouterr().err

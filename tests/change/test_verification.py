@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from twin.errors import BadInputError
 from twin.plans.document import Interval
-from twin.plans.verification import Difference, effective_size, lag_1, saving_error_kwh, verify_saving
+from twin.plans.verification import (
+    Difference,
+    effective_size,
+    lag_1,
+    saving_error_kwh,
+    slow_error_kwh,
+    verify_saving,
+)
 from twin.streams import stream
 
 START, END = datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 9, tzinfo=UTC)
@@ -60,6 +67,20 @@ def test_a_90_percent_interval_covers_about_90_percent_despite_autocorrelation()
         naive += abs(error) <= saving_error_kwh(past, len(later), 0.0, 0.9)
     assert 0.85 <= hits / rounds <= 0.95
     assert naive / rounds < 0.5
+
+
+def test_errors_that_last_for_days_are_seen_by_daily_means() -> None:
+    """Noise from hour to hour on top of an error that changes slowly: hourly correlation alone covers too seldom."""
+    hits, fast, rounds = 0, 0, 400
+    for seed in range(rounds):
+        series = 0.5 * ar1(2160 + 168, 0.98, seed) + ar1(2160 + 168, 0.0, rounds + seed)
+        past, later = series[:2160], series[2160:]
+        error = abs(float(later.sum() - past.mean() * len(later)))
+        by_hour = saving_error_kwh(past, len(later), lag_1(past), 0.8)
+        fast += error <= by_hour
+        hits += error <= max(by_hour, slow_error_kwh(past, len(later), 24, 0.8))
+    assert fast / rounds < 0.6
+    assert 0.72 <= hits / rounds <= 0.9
 
 
 def test_a_clear_saving_is_reported_with_its_interval() -> None:

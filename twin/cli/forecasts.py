@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +26,9 @@ HorizonOption = Annotated[str, typer.Option("--horizon", help="How far ahead, su
 MOST_DAYS = 400
 BROKEN_DAYS = 14
 _ROWS = 16
+HISTORY_HOURS = 7 * 24
+"""How much of the past is shown before a forecast."""
+KEPT = Path("var", "forecasts", "latest.json")
 
 
 def register(app: typer.Typer) -> None:
@@ -81,8 +85,29 @@ def backtest(
 def forecast_rows(
     folder: Path, hours: int, tell: Progress, names: Sequence[str] | None = None, at: str | None = None
 ) -> list[dict[str, object]]:
-    """A forecast per series of a workspace."""
-    return _rows_of(series_of(folder, names, at), lambda one: _forecast_row(one, hours), tell)
+    """A forecast per series of a workspace; the newest of each is kept for the dashboard."""
+    rows = _rows_of(series_of(folder, names, at), lambda one: _forecast_row(one, hours), tell)
+    _keep(folder, rows)
+    return rows
+
+
+def kept_forecasts(folder: Path) -> dict[str, dict[str, Any]]:
+    """Series → its newest forecast, as ``forecast --json`` gave it, with ``made_at``; empty before the first."""
+    file = folder / KEPT
+    if not file.is_file():
+        return {}
+    found: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def _keep(folder: Path, rows: Sequence[dict[str, object]]) -> None:
+    made_at = datetime.now(UTC).isoformat()
+    together = kept_forecasts(folder) | {str(row["name"]): {**row, "made_at": made_at} for row in rows}
+    file = folder / KEPT
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_suffix(".partial")
+    beside.write_text(json.dumps(together, ensure_ascii=False), encoding="utf-8")
+    beside.replace(file)
 
 
 def backtest_rows(
@@ -193,6 +218,7 @@ def _forecast_row(series: Series, hours: int) -> dict[str, object]:
 
     from forecasting.choice import candidates, choose
     from forecasting.drift_watch import drifts
+    from forecasting.series import SeriesKind
 
     chosen = choose(series, hours, candidates(series, hours, prophet=True))
     origin = np.array([len(series.values)])
@@ -202,12 +228,23 @@ def _forecast_row(series: Series, hours: int) -> dict[str, object]:
         {"timestamp": time.isoformat(), "median": float(median), "low": float(low), "high": float(high)}
         for time, median, low, high in zip(times, made.median[0], made.low[0], made.high[0], strict=True)
     ]
+    past = series.values[-HISTORY_HOURS:]
+    first = len(series.values) - len(past)
+    history = [
+        {
+            "timestamp": (series.start + timedelta(hours=first + k)).isoformat(),
+            "value": None if np.isnan(v) else float(v),
+        }
+        for k, v in enumerate(past)
+    ]
     return {
         "name": series.name,
+        "unit": "people" if series.kind is SeriesKind.OCCUPANCY else "W" if series.kind is SeriesKind.LOAD else "",
         "at": times[0].isoformat(),
         "forecaster": "+".join(chosen.names),
         "recent_mae": chosen.scores,
         "drift": [moment.isoformat() for moment in drifts(series)],
+        "history": history,
         "values": values,
     }
 

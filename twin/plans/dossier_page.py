@@ -97,17 +97,24 @@ def _effects(kpis: Sequence[Mapping[str, Any]]) -> str:
 def _verification(reports: Sequence[Mapping[str, Any]]) -> str:
     if not reports:
         return "<p class=quiet>not measured yet</p>"
+    newest = {report["meter"]: report for report in reports}
     last = reports[-1]
-    facts = {
-        "meter": last["meter"],
-        "period": f"{last['start']} to {last['end']}",
-        "verdict": last["verdict"],
-        "realised": _span(last["saving_pct"]),
-        "measured share of the period": last["coverage"],
-        "independent residuals": last["effective_points"],
-        "version": last["version"],
-    }
-    return _pairs(facts) + _list(last["sentences"])
+    rows = [
+        {
+            "saved": report["meter"],
+            "predicted": _span(report["predicted_pct"]) if report["predicted_pct"] else "–",
+            "realised": _span(report["saving_pct"]),
+            "realised energy": _span(report["saving_kwh"]),
+            "verdict": report["verdict"],
+            "measured share": report["coverage"],
+            "independent residuals": report["effective_points"],
+            "version": report["version"],
+        }
+        for report in newest.values()
+    ]
+    said = [f"{name}: {sentence}" for name, report in newest.items() for sentence in report["sentences"][:2]]
+    period = _pairs({"period": f"{last['start']} to {last['end']}"})
+    return period + _table(rows, rows[0]) + _list([*said, *last["sentences"][2:]])
 
 
 def _risk(document: Mapping[str, Any]) -> str:

@@ -80,12 +80,12 @@ def lag_1(residuals: Array) -> float:
     return min(0.999, max(0.0, float(centred[1:] @ centred[:-1]) / power))
 
 
-def effective_size(count: int, correlation: float) -> float:
+def effective_size(count: float, correlation: float) -> float:
     """Independent values that ``count`` correlated ones are worth, at least 1."""
     return max(1.0, count * (1.0 - correlation) / (1.0 + correlation))
 
 
-def saving_error_kwh(residuals_kwh: Array, points: int, correlation: float, confidence: float) -> float:
+def saving_error_kwh(residuals_kwh: Array, points: float, correlation: float, confidence: float) -> float:
     """Half width of the interval of a sum of savings over ``points`` steps. [kWh]
 
     The sum of ``points`` residuals varies by ``s points sqrt(1/m')``, and the model's mean bias is known to
@@ -104,6 +104,25 @@ def saving_error_kwh(residuals_kwh: Array, points: int, correlation: float, conf
     return float(student.ppf(0.5 + confidence / 2.0, max(1.0, n - 1.0))) * spread
 
 
+def slow_error_kwh(residuals_kwh: Array, points: int, block: int, confidence: float) -> float:
+    """The same from means of blocks, such as days: sees errors that last longer than steps alone tell. [kWh]
+
+    A model that is too low for a whole week has residuals that follow each other further than a first-order process of
+    their hourly correlation would. 0 where there are fewer than five blocks.
+
+    Args:
+        residuals_kwh: measured minus modelled energy per step. [kWh]
+        points: measured steps of the reporting period.
+        block: steps of a block.
+        confidence: two-sided, 0 to 1.
+    """
+    whole = len(residuals_kwh) // block
+    if whole < LEAST_EFFECTIVE:
+        return 0.0
+    blocks = residuals_kwh[: whole * block].reshape(whole, block).sum(axis=1)
+    return saving_error_kwh(blocks, points / block, lag_1(blocks), confidence)
+
+
 def verify_saving(
     *,
     plan_id: str,
@@ -117,6 +136,7 @@ def verify_saving(
     differences: Sequence[Difference] = (),
     remarks: Sequence[str] = (),
     confidence: float = CONFIDENCE,
+    block: int | None = None,
     version: int = 1,
     supersedes: str = "",
 ) -> Verification:
@@ -134,6 +154,7 @@ def verify_saving(
         differences: what was otherwise than assumed.
         remarks: more sentences for the report.
         confidence: of the interval.
+        block: steps of a day, when errors may last for days; the wider of both estimates counts.
         version: 1, or one more than the report that this one supersedes.
         supersedes: digest of that report.
 
@@ -153,6 +174,8 @@ def verify_saving(
     measured = float(measured_kwh[there].sum())
     correlation = lag_1(residuals_kwh)
     half = saving_error_kwh(residuals_kwh, max(points, 1), correlation, confidence)
+    if block is not None:
+        half = max(half, slow_error_kwh(residuals_kwh, max(points, 1), block, confidence))
     saving = Interval(
         value=expected - measured, low=expected - measured - half, high=expected - measured + half, unit="kWh"
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from connectors.governance import Principal
     from connectors.governance.identity import User
     from twin.plans.document import Interval
+    from twin.plans.verification import Verification
 
 TOKEN_ROLES = {"propose": Role.PROPOSER, "ingest": Role.OPERATOR}
 """Scope of a token → role that it may use here; approving and pushing are never among them."""
@@ -110,9 +111,9 @@ class StoredPlans:
             return None
 
     def savings(self) -> Sequence[SavingView]:
-        """Predicted savings of pushed plans, and realised ones where a measurement was recorded in the audit log."""
-        measured = _measured(self._rooms.room().store.audit())
-        return [saving for view in self.all() for saving in _savings(view, measured.get(view.plan.id, {}))]
+        """Predicted savings of pushed plans, and realised ones where 'plan verify' has measured them."""
+        store = self._rooms.room().store
+        return [saving for view in self.all() for saving in _savings(view, store.verifications(view.plan.id))]
 
 
 def _reason(text: str) -> str:
@@ -145,24 +146,15 @@ def reduced(plan: Plan, action_ids: Sequence[str], proposer: str) -> Plan:
     )
 
 
-def _measured(rows: Sequence[AuditRow]) -> dict[str, dict[str, object]]:
-    """Realised savings by plan, from rows of measurement and verification."""
-    import json
-
-    found: dict[str, dict[str, object]] = {}
-    for row in rows:
-        if row.event == "saving measured":
-            found[row.subject] = json.loads(row.payload)
-    return found
-
-
-def _savings(view: PlanView, measured: dict[str, object]) -> list[SavingView]:
-    if not (view.record.waves_passed or measured):
+def _savings(view: PlanView, reports: Sequence[Verification]) -> list[SavingView]:
+    """A row per KPI; of several reports on one the newest counts."""
+    if not (view.record.waves_passed or reports):
         return []
+    measured = {report.meter: report.saving_kwh for report in reports}
     rows = []
     for kpi in view.plan.kpis:
         real = measured.get(kpi.name)
-        realised = Kpi(unit=kpi.delta.unit, **real) if isinstance(real, dict) else None
+        realised = Kpi(value=real.value, low=real.low, high=real.high, unit=real.unit) if real else None
         predicted = _negated(kpi.delta)
         rows.append(
             SavingView(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -205,31 +204,27 @@ class StoredModels:
         return self._forecasts().get(series)
 
     def _forecasts(self) -> Mapping[str, ForecastView]:
-        file = self._workspace.var("forecasts", "latest.json")
-        return _forecasts(file, file.stat().st_mtime) if file.is_file() else {}
+        from twin.cli.forecasts import kept_forecasts
+
+        return {name: _forecast_view(row) for name, row in kept_forecasts(self._workspace.folder).items()}
 
 
-@lru_cache(maxsize=2)
-def _forecasts(file: Path, stamp: float) -> Mapping[str, ForecastView]:
-    document = json.loads(file.read_text(encoding="utf-8"))
-    made = datetime.fromtimestamp(stamp, tz=UTC)
-    return {one["series"]: _forecast_view(one, made) for one in document["forecasts"]}
-
-
-def _forecast_view(one: Mapping[str, Any], made_at: datetime) -> ForecastView:
+def _forecast_view(row: Mapping[str, Any]) -> ForecastView:
+    errors = row["recent_mae"]
+    drift = ", ".join(row["drift"])
     return ForecastView(
-        series=one["series"],
-        unit=one["unit"],
-        model=one["model"],
-        made_at=made_at,
-        history_at=tuple(datetime.fromisoformat(at) for at in one["history_at"]),
-        history=tuple(float("nan") if value is None else value for value in one["history"]),
-        at=tuple(datetime.fromisoformat(at) for at in one["at"]),
-        median=tuple(one["median"]),
-        low=tuple(one["low"]),
-        high=tuple(one["high"]),
-        errors=one["errors"],
-        drift=one.get("drift", ""),
+        series=row["name"],
+        unit=row["unit"],
+        model=row["forecaster"].replace("+", " + ").replace("_", " "),
+        made_at=datetime.fromisoformat(row["made_at"]),
+        history_at=tuple(datetime.fromisoformat(one["timestamp"]) for one in row["history"]),
+        history=tuple(float("nan") if one["value"] is None else one["value"] for one in row["history"]),
+        at=tuple(datetime.fromisoformat(one["timestamp"]) for one in row["values"]),
+        median=tuple(one["median"] for one in row["values"]),
+        low=tuple(one["low"] for one in row["values"]),
+        high=tuple(one["high"] for one in row["values"]),
+        errors={f"mean absolute error, {name}": value for name, value in sorted(errors.items(), key=lambda e: e[1])},
+        drift=f"errors drifted at {drift} UTC; look at what changed then" if drift else "",
     )
 
 

@@ -61,7 +61,7 @@ def _scenario_rows(entries: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def _saving_rows(rows: Mapping[str, Any]) -> tuple[tuple[str, ...], list[list[str]]]:
-    columns = ("energy", "predicted", "80 % interval", "realised", "inside")
+    columns = ("energy", "predicted", "80 % interval", "realised", "inside", "by meters and twin")
     return columns, [
         [
             kpi.removesuffix("_kwh"),
@@ -69,9 +69,17 @@ def _saving_rows(rows: Mapping[str, Any]) -> tuple[tuple[str, ...], list[list[st
             f"{row['predicted_pct']['low']:.1f} … {row['predicted_pct']['high']:.1f} %",
             f"{row['realised_pct']:.1f} %",
             "yes" if row["inside"] else "no",
+            _measured(row),
         ]
         for kpi, row in rows.items()
     ]
+
+
+def _measured(row: Mapping[str, Any]) -> str:
+    if "measured_pct" not in row:
+        return "no meter"
+    of = row["measured_pct"]
+    return f"{of['value']:.1f} ({of['low']:.1f} … {of['high']:.1f}) %"
 
 
 def demo_page(model: Model, facts: Mapping[str, Any]) -> str:

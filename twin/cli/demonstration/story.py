@@ -206,6 +206,7 @@ def act(here: Workspace, model: Model, story: Story, untouched: Future[Record], 
         _let_the_week_pass(world, room, tell)
         story.facts["push"]["state_after_a_week"] = room.store.record(plan_id).state.value
         verify(world, untouched.result(), proposal, story)
+        _measure(here, world, room, plan_id, story)
         room.control.release_all(FIRST, "the demo is over")
         held = [r.point for r in world.building.read(world.building.points()) if r.held_by == "understudy"]
         story.facts["push"]["points_still_held"] = len(held)
@@ -333,6 +334,18 @@ def verify(world: EmbeddedWorld, untouched: Record, proposal: Proposal, story: S
     story.tell("predicted_saving_pct", headline["predicted_pct"])
     story.tell("realised_saving_pct", headline["realised_pct"])
     story.tell("realised_inside_interval", headline["inside"])
+
+
+def _measure(here: Workspace, world: EmbeddedWorld, room: ControlRoom, plan_id: str, story: Story) -> None:
+    """The saving as a site knows it, which has no untouched twin building: meters against the calibrated twin."""
+    from twin.cli.savings import verified
+    from twin.text.canonical import plain
+
+    here.telemetry.append(world.telemetry())
+    for report in verified(here, room, plan_id, FIRST):
+        if report.meter in story.facts["verification"]:
+            story.facts["verification"][report.meter]["measured_pct"] = plain(report.saving_pct)
+            story.facts["verification"][report.meter]["measured_verdict"] = report.verdict
 
 
 def _compared(proposal: Proposal, kpi: str, before: float, after: float) -> dict[str, Any]:

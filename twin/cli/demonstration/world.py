@@ -64,12 +64,36 @@ class EmbeddedWorld:
         self._column = {vm.id: i for i, vm in enumerate(site.vms)}
         self._mips = {vm.id: vm.mips for vm in site.vms}
         self._step = 0
+        self._host_power_w: dict[int, dict[str, float]] = {}
         self.building.advance_to(self.now)
 
     def it_power_w(self, step: int) -> float:
         """Power of all hosts in a step, as their VMs stand now. [W]"""
         self._step = step
-        return float(sum(self.hosts.power_w().values()))
+        self._host_power_w[step] = dict(self.hosts.power_w())
+        return float(sum(self._host_power_w[step].values()))
+
+    def telemetry(self) -> pd.DataFrame:
+        """Long-form rows of building and machines since the present, as a site delivers them."""
+        import pandas as pd
+
+        from twin.vocab import PointKind
+
+        rows = self.building.telemetry(self.now)
+        first = round((self.now - self.met.days.start).total_seconds() / self.site.step_s)
+        index = pd.DatetimeIndex(rows["timestamp"].unique(), name="timestamp")
+        ids = {
+            kind: {p.of: p.id for p in self.site.points_of(kind)}
+            for kind in (PointKind.HOST_POWER, PointKind.VM_CPU_UTILIZATION)
+        }
+        power = pd.DataFrame([self._host_power_w[first + k] for k in range(len(index))], index=index)
+        cpu = pd.DataFrame(self.met.vm_utilization[first : first + len(index)], index=index, columns=list(self._column))
+        frames = [
+            power.rename(columns=ids[PointKind.HOST_POWER]),
+            cpu.rename(columns=ids[PointKind.VM_CPU_UTILIZATION]),
+        ]
+        long = [frame.reset_index().melt("timestamp", var_name="point") for frame in frames]
+        return pd.concat([rows, *long], ignore_index=True)
 
     def demand_mips(self, vm: str) -> float:
         """Demand of a VM in the present step. [MIPS]"""

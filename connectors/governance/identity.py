@@ -60,6 +60,15 @@ STOPPERS = frozenset({Role.OPERATOR, Role.APPROVER})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Roles that one admin asked for and a second must confirm."""
+
+    roles: tuple[str, ...]
+    by: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """An account."""
 
@@ -80,6 +89,7 @@ class User:
     locked_until: datetime | None = None
     session: int = 1
     """Tokens of an older session are dead."""
+    waiting: Waiting | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,12 +184,16 @@ class Identity:
         if self.user(name) is not None:
             message = f"user {name} exists; 'understudy user roles' changes roles"
             raise RefusedError(message)
+        wanted = {str(role) for role in roles}
+        waits = by is not None and self._needs_second(wanted)
+        waiting = Waiting(roles=tuple(sorted(wanted)), by=by.name, person=by.person) if waits and by else None
         salt, key = secrets.token_hex(16), Ed25519PrivateKey.generate()
         sealed = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password.encode()))
         user = User(
             name=name,
             person=person or name,
-            roles=self._from_when(roles, {}),
+            roles=self._from_when([] if waits else roles, {}),
+            waiting=waiting,
             salt=salt,
             password_hash=_hash(password, salt, self._cost),
             cost=self._cost,
@@ -214,9 +228,44 @@ class Identity:
         if by.person == user.person:
             message = f"{by.name} may not change the roles of {name}: nobody changes their own; ask another admin"
             raise RefusedError(message)
-        changed = replace(user, roles=self._from_when(roles, user.roles))
+        new = {str(role) for role in roles} - set(user.roles)
+        if new and self._needs_second(new):
+            kept = [role for role in roles if str(role) in user.roles]
+            waiting = Waiting(roles=tuple(sorted(str(role) for role in roles)), by=by.name, person=by.person)
+            changed = replace(user, roles=self._from_when(kept, user.roles), waiting=waiting)
+            self._save(changed, by, "roles asked for")
+            return changed
+        changed = replace(user, roles=self._from_when(roles, user.roles), waiting=None)
         self._save(changed, by, "roles changed")
         return changed
+
+    def confirm_roles(self, name: str, by: Principal) -> User:
+        """A second admin's word on roles that another asked for; they count after a day of cooling off.
+
+        Raises:
+            RefusedError: nothing waits, or the same person asked, or it is one's own account.
+        """
+        by.require(Role.ADMIN, scope="manage users")
+        user = self._require_user(name)
+        if user.waiting is None:
+            message = f"user {name}: no change of roles waits for a second admin"
+            raise RefusedError(message)
+        if by.person in {user.person, user.waiting.person}:
+            message = (
+                f"{by.name} may not confirm the roles of {name}: {user.waiting.by} asked for them; another admin must"
+            )
+            raise RefusedError(message)
+        roles = [Role(role) for role in user.waiting.roles]
+        changed = replace(user, roles=self._from_when(roles, user.roles), waiting=None)
+        self._save(changed, by, "roles confirmed")
+        return changed
+
+    def _needs_second(self, new: set[str]) -> bool:
+        """Whether new roles wait for a second admin: always after the first plan, but for the second admin himself."""
+        if not self._store.records():
+            return False
+        admins = {user.person for user in self.users() if Role.ADMIN in user.roles and not user.disabled}
+        return len(admins) > 1 or new != {str(Role.ADMIN)}
 
     def change_password(self, name: str, old: str, new: str) -> User:
         """Another password for one's own account; its key is sealed anew, its tokens and sessions die.
@@ -263,7 +312,13 @@ class Identity:
 
     def _save(self, user: User, by: Principal | None, event: str) -> None:
         actor = by.name if by is not None else "console"
-        evidence = {"roles": user.roles, "person": user.person, "service": user.service, "disabled": user.disabled}
+        evidence = {
+            "roles": user.roles,
+            "waiting": user.waiting.roles if user.waiting else (),
+            "person": user.person,
+            "service": user.service,
+            "disabled": user.disabled,
+        }
         with self._store.ledger.transaction(actor, event, f"user {user.name}", evidence) as t:
             t.put("user", user.name, user)
 

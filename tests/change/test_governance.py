@@ -127,6 +127,47 @@ def test_roles_granted_after_the_first_plan_count_after_a_day(office: GovernedWo
         office.approvals.approve(plan.id, office.login("carl"), "new here")
 
 
+def test_new_roles_take_a_second_admin_and_a_day(office: GovernedWorld) -> None:
+    office.identity.add("rita", PASSWORD, [Role.ADMIN], by=office.login("root"))
+    plan = proposed(office)
+    office.identity.set_roles("olga", [Role.OPERATOR, Role.APPROVER], office.login("root"))
+    assert set(office.identity.user("olga").roles) == {"operator"}  # type: ignore[union-attr]
+    with pytest.raises(RefusedError, match="root asked for them; another admin must"):
+        office.identity.confirm_roles("olga", office.login("root"))
+    with pytest.raises(RefusedError, match="needs the role admin"):
+        office.identity.confirm_roles("olga", office.login("anna"))
+    office.identity.confirm_roles("olga", office.login("rita"))
+    with pytest.raises(RefusedError, match="needs the role approver"):
+        office.approvals.approve(plan.id, office.login("olga"), "already?")
+    office.clock.wait(24 * 3600.0)
+    assert Role.APPROVER in office.login("olga").roles
+    rows = [(row.actor, row.event) for row in office.store.audit() if row.subject == "user olga"]
+    assert rows == [("root", "user added"), ("root", "roles asked for"), ("rita", "roles confirmed")]
+
+
+def test_an_account_that_one_admin_makes_has_no_roles_until_a_second_confirms(office: GovernedWorld) -> None:
+    proposed(office)
+    office.identity.add("puppet", PASSWORD, [Role.APPROVER], by=office.login("root"))
+    office.clock.wait(48 * 3600.0)
+    assert office.login("puppet").roles == frozenset()
+    with pytest.raises(RefusedError, match="another admin must"):
+        office.identity.confirm_roles("puppet", office.login("root"))
+
+
+def test_a_sole_admin_may_make_only_a_second_one(office: GovernedWorld) -> None:
+    proposed(office)
+    office.identity.add("rita", PASSWORD, [Role.ADMIN], by=office.login("root"))
+    assert office.login("rita").roles == frozenset()
+    office.clock.wait(24 * 3600.0)
+    assert office.login("rita").roles == {Role.ADMIN}
+
+
+def test_roles_are_taken_away_at_once_by_one_admin(office: GovernedWorld) -> None:
+    proposed(office)
+    office.identity.set_roles("anna", [Role.VIEWER], office.login("root"))
+    assert Role.APPROVER not in office.login("anna").roles
+
+
 def test_nobody_changes_their_own_roles(office: GovernedWorld) -> None:
     with pytest.raises(RefusedError, match="nobody changes their own"):
         office.identity.set_roles("root", [Role.ADMIN, Role.APPROVER], office.login("root"))

@@ -25,10 +25,13 @@ def register(app: typer.Typer) -> None:
 def _answer(room: ControlRoom, name: str, done: str, *, as_json: bool) -> None:
     user = room.identity.user(name)
     roles = sorted(user.roles) if user is not None else []
+    waiting = list(user.waiting.roles) if user is not None and user.waiting is not None else []
     if as_json:
-        print_json({"user": name, "roles": roles, "done": done})
-    else:
-        say(f"{name} {done}: {', '.join(roles) or 'no roles'}")
+        print_json({"user": name, "roles": roles, "waiting": waiting, "done": done})
+        return
+    say(f"{name} {done}: {', '.join(roles) or 'no roles'}")
+    if waiting:
+        say(f"{', '.join(waiting)} wait for a second admin: understudy user confirm {name} --as ADMIN")
 
 
 def _checked(roles: list[str]) -> list[str]:
@@ -101,6 +104,16 @@ def set_roles(
     room = open_control_room(workspace, connectors={})
     room.identity.set_roles(name, [Role(text) for text in _checked(role)], principal_of(room, as_user))
     _answer(room, name, "changed", as_json=as_json)
+
+
+@users.command("confirm")
+def confirm(
+    name: NameArgument, as_user: AsOption = None, workspace: WorkspaceOption = HERE, as_json: JsonOption = False
+) -> None:
+    """Confirms, as a second admin, the roles that another admin asked for."""
+    room = open_control_room(workspace, connectors={})
+    room.identity.confirm_roles(name, principal_of(room, as_user))
+    _answer(room, name, "confirmed", as_json=as_json)
 
 
 @users.command("disable")

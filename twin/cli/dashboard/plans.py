@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dashboard.views import ConnectorView, Kpi, Mode, Person, PolicyText, Role, SavingView, kpi_label
 from twin.cli.dashboard.rooms import Rooms
+from twin.cli.dashboard.throttle import MOST_FAILURES, Throttle
 from twin.errors import BadInputError, OutsideWorldError, RefusedError
 from twin.plans.document import Plan
 from twin.plans.records import AuditRow, Finding, PlanView
@@ -247,10 +248,18 @@ class StoredIdentity:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        self._throttle = Throttle()
 
     def sign_in(self, user: str, password: str, source: str) -> Person:
-        """The person of a right password; failures are counted and lock the account."""
-        self._rooms.room().identity.authenticate(user, password)
+        """The person of a right password; failures are counted and lock the account, and their source too."""
+        room = self._rooms.room()
+        self._throttle.require_open(source, room.clock.now())
+        try:
+            room.identity.authenticate(user, password)
+        except RefusedError:
+            if self._throttle.failed(source, room.clock.now()):
+                room.store.note("sign-in", "source locked", f"source {source}", {"failures": MOST_FAILURES})
+            raise
         person = self.person(user)
         if person is None:
             message = f"{user!r} and this password do not fit"

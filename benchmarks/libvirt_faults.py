@@ -327,17 +327,20 @@ def push(guest: str, target: str) -> None:
         connector.move(found, target)
 
 
-def run(moves: int, seed: int) -> dict[str, object]:
-    """All moves, then the summary."""
+def run(moves: int, seed: int, told: Callable[[str], object] = print) -> dict[str, object]:
+    """All moves, each told as a line of JSON, then the summary."""
     rig = cluster()
     rig_command(rig, "up", "-n", 3, "-m", GUESTS, "--mem", 96, "--fresh")
     try:
         work, began = Run(rig, seed), time.monotonic()
         for index in range(moves):
-            print(json.dumps(work.step(index)), flush=True)
+            told(json.dumps(work.step(index)))
         wrong = {name: n for name, n in work.tally.items() if not name.startswith(("claimed ", "fault "))}
         summary: dict[str, object] = {
-            "moves": moves,
+            "migrations": moves,
+            "lost": wrong.get("lost", 0),
+            "doubled": wrong.get("doubled", 0),
+            "untrue_states": sum(n for name, n in wrong.items() if name not in {"lost", "doubled"}),
             "seed": seed,
             "minutes": round((time.monotonic() - began) / 60, 1),
             "claimed": {name[8:]: n for name, n in sorted(work.tally.items()) if name.startswith("claimed ")},

@@ -1,120 +1,22 @@
-"""Speed of each connector against its real peer: the table of docs/connectors.md.
-
-Run: ``python benchmarks/connector_speed.py`` (all peers that are installed), ``… --only bacnet,modbus``, ``--quick``
-(those that start at once) or ``--json``. The peers are those of the tests, on loopback or in namespaces.
-"""
-
-# ruff: noqa: E402  # run as a file, it must find the packages beside its folder first
+"""Each connector against its real peer, which is that of the tests: on loopback or in namespaces."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import shutil
 import socket
-import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "real")]
-
-from connectors.set_point import Allowance
-from twin.plan import Action, ActionKind, PointId
+from connector_speed.rows import ALLOWED, Effort, MissingPeerError, Row, program, served, setting, timed, told_version
+from twin.plan import Action, ActionKind
 from twin.ports import Connector
 
-READ_S = 4.0
-WRITES = 40
-ALLOWED = Allowance(min=0.0, max=60.0)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the table."""
-
-    connector: str
-    peer: str
-    points: int
-    reads_per_s: float
-    read_p99_ms: float
-    writes_per_s: float | None
-    write_p99_ms: float | None
-
-
-def p99_ms(times_s: Sequence[float]) -> float:
-    """The 99th percentile in ms; of few samples, the largest."""
-    return 1000.0 * (statistics.quantiles(times_s, n=100)[98] if len(times_s) >= 100 else max(times_s))
-
-
-def measured(
-    name: str, peer: str, connector: Connector, points: Sequence[PointId], command: PointId | None = None
-) -> Row:
-    """Reads all points again and again for ``READ_S`` seconds, then sets one point ``WRITES`` times.
-
-    A write is what ``apply`` does: a look at the point, the verdict, the write.
-    """
-    connector.read(points)
-    reads: list[float] = []
-    began = time.monotonic()
-    while time.monotonic() - began < READ_S:
-        reads.append(_timed(lambda: connector.read(points)))
-    writes = (
-        [_timed(lambda i=i: connector.apply(_set(connector, command, 20.0 + i % 2))) for i in range(WRITES)]
-        if command
-        else []
-    )
-    return Row(
-        connector=name,
-        peer=peer,
-        points=len(points),
-        reads_per_s=round(len(reads) * len(points) / sum(reads), 1),
-        read_p99_ms=round(p99_ms(reads), 1),
-        writes_per_s=round(len(writes) / sum(writes), 1) if writes else None,
-        write_p99_ms=round(p99_ms(writes), 1) if writes else None,
-    )
-
-
-def _timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def _set(connector: Connector, point: PointId, value: float) -> Action:
-    return Action(
-        id=f"set {value}",
-        kind=ActionKind.SET_POINT,
-        connector=connector.name,
-        point=point,
-        value=value,
-        expected=None,
-        tolerance=1e-6,
-    )
-
-
-@contextmanager
-def _peer(argv: Sequence[object], folder: Path, port: int) -> Iterator[None]:
-    from peers import Peer, wait_for_port
-
-    process = Peer([str(part) for part in argv], log=folder / f"{port}.log")
-    try:
-        wait_for_port(port, process)
-        yield
-    finally:
-        process.stop()
-
-
-def bacnet(folder: Path) -> Row:
+def bacnet(folder: Path, effort: Effort) -> Row:
     """A device with 1000 analog inputs and 500 commandable values."""
     from peers import BacnetPeer, free_port
 
@@ -133,14 +35,15 @@ def bacnet(folder: Path) -> Row:
         ),
     )
     try:
-        peer = f"bacpypes3 {version('bacpypes3')}"
-        return measured("BACnet/IP", peer, connector, [name for name in names if name != "command"], "command")
+        inputs = [name for name in names if name != "command"]
+        peer = ("bacpypes3", version("bacpypes3"))
+        return timed("bacnet", peer, connector, inputs, effort, setting(connector, "command"))
     finally:
         connector.close()
         device.stop()
 
 
-def modbus(folder: Path) -> Row:
+def modbus(folder: Path, effort: Effort) -> Row:
     """Twenty registers."""
     from peers import HERE, free_port
 
@@ -148,15 +51,15 @@ def modbus(folder: Path) -> Row:
 
     port = free_port()
     points = {f"register-{n}": ModbusPoint(address=n, write=ALLOWED) for n in range(20)}
-    with _peer([sys.executable, HERE / "modbus_server.py", port], folder, port):
+    with served([sys.executable, HERE / "modbus_server.py", port], folder, port):
         connector = ModbusConnector("modbus", ModbusSettings(host="127.0.0.1", port=port, points=points))
-        peer = f"pymodbus {version('pymodbus')} server"
-        row = measured("Modbus TCP", peer, connector, list(points), "register-19")
+        peer = ("pymodbus server", version("pymodbus"))
+        row = timed("modbus", peer, connector, list(points), effort, setting(connector, "register-19"))
         connector.close()
     return row
 
 
-def mqtt(folder: Path) -> Row:
+def mqtt(folder: Path, effort: Effort) -> Row:
     """One device behind mosquitto; a command counts when the broker has taken it."""
     from peers import HERE, Peer, free_port
 
@@ -165,19 +68,20 @@ def mqtt(folder: Path) -> Row:
     port = free_port()
     conf = folder / "mosquitto.conf"
     conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n")
-    program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin") or "mosquitto"
+    broker = program("mosquitto")
     state = MqttPoint(state_topic="hq/state", path="setpoint", set_topic="hq/cmd/setpoint", write=ALLOWED)
     points = {"setpoint": state, "temperature": MqttPoint(state_topic="hq/state", path="room.temperature")}
-    with _peer([program, "-c", conf], folder, port):
+    with served([broker, "-c", conf], folder, port):
         device = Peer([sys.executable, HERE / "mqtt_device.py", port], log=folder / "device.log")
         connector = MqttConnector("mqtt", MqttSettings(host="127.0.0.1", port=port, tls=False, points=points))
-        row = measured("MQTT", f"mosquitto {_first_line([program, '-h'], 2)}", connector, list(points), "setpoint")
+        peer = ("mosquitto", told_version([broker, "-h"], 2))
+        row = timed("mqtt", peer, connector, list(points), effort, setting(connector, "setpoint"))
         connector.close()
         device.stop()
     return row
 
 
-def prometheus(folder: Path) -> Row:
+def prometheus(folder: Path, effort: Effort) -> Row:
     """Ten series by instant query."""
     from peers import free_port
 
@@ -196,15 +100,17 @@ def prometheus(folder: Path) -> Row:
         f"--web.listen-address=127.0.0.1:{port}",
     ]
     points = {f"series-{n}": PrometheusSeries(query=f"vector({n})") for n in range(10)}
-    with _peer(["prometheus", *flags], folder, port):
+    server = program("prometheus")
+    with served([server, *flags], folder, port):
         settings = PrometheusSettings(server=WebSettings(url=f"http://127.0.0.1:{port}"), points=points)
         connector = PrometheusConnector("prometheus", settings)
-        row = measured("Prometheus", _first_line(["prometheus", "--version"], 2), connector, list(points))
+        peer = ("Prometheus", told_version([server, "--version"], 2))
+        row = timed("prometheus", peer, connector, list(points), effort)
         connector.close()
     return row
 
 
-def redfish(folder: Path) -> Row:
+def redfish(folder: Path, effort: Effort) -> Row:
     """Power state of four systems; switching takes seconds there, so it is not timed."""
     from peers import free_port
 
@@ -221,17 +127,18 @@ def redfish(folder: Path) -> Row:
         f"SUSHY_EMULATOR_STATE_DIR = {str(folder)!r}\n"
     )
     port = free_port()
-    program = Path(sys.executable).with_name("sushy-emulator")
+    emulator = program("sushy-emulator")
     hosts = {str(s["name"]): RedfishHost(system=f"/redfish/v1/Systems/{s['uuid']}") for s in systems}
-    with _peer([program, "--config", conf, "--port", port, "--interface", "127.0.0.1"], folder, port):
+    with served([emulator, "--config", conf, "--port", port, "--interface", "127.0.0.1"], folder, port):
         settings = RedfishSettings(server=WebSettings(url=f"http://127.0.0.1:{port}"), hosts=hosts)
         connector = RedfishConnector("redfish", settings)
-        row = measured("Redfish", f"sushy-tools {version('sushy-tools')}", connector, connector.points())
+        peer = ("sushy-emulator", version("sushy-tools"))
+        row = timed("redfish", peer, connector, connector.points(), effort)
         connector.close()
     return row
 
 
-def calendars(folder: Path) -> Row:
+def calendars(folder: Path, effort: Effort) -> Row:
     """A room with a daily meeting, asked by CalDAV."""
     import httpx2
     from peers import free_port
@@ -252,19 +159,19 @@ def calendars(folder: Path) -> Row:
         f"DTSTART:{start:%Y%m%dT%H%M%SZ}\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
     )
     rooms = {"room": RoomCalendar(path="/rooms/r1/", kind=CalendarKind.CALDAV)}
-    with _peer([sys.executable, "-m", "radicale", "--config", config], folder, port):
+    with served([sys.executable, "-m", "radicale", "--config", config], folder, port):
         url = f"http://127.0.0.1:{port}"
         with httpx2.Client(base_url=url, auth=("rooms", "any"), trust_env=False) as client:
             client.put("/rooms/r1/", content=event.encode(), headers={"Content-Type": "text/calendar"})
         os.environ["BENCHMARK_PASSWORD"] = "any"
         server = WebSettings(url=url, username="rooms", password=SecretSource(env="BENCHMARK_PASSWORD"))
         connector = CalendarConnector("calendars", CalendarSettings(server=server, points=rooms))
-        row = measured("calendars", f"radicale {version('radicale')}", connector, list(rooms))
+        row = timed("calendars", ("radicale", version("radicale")), connector, list(rooms), effort)
         connector.close()
     return row
 
 
-def libvirt(folder: Path) -> Row:
+def libvirt(folder: Path, effort: Effort) -> Row:
     """Three hosts with three guests; a write is a live migration of a calm guest, to and fro."""
     import libvirt as binding
     from peers import rig_cluster
@@ -281,19 +188,28 @@ def libvirt(folder: Path) -> Row:
             guests=["g1"],
         )
         connector = LibvirtConnector("libvirt", settings)
-        peer = f"libvirt {binding.getVersion() // 1_000_000}.{binding.getVersion() // 1000 % 1000}, 3 hosts, QEMU TCG"
-        row = measured("libvirt", peer, connector, connector.points())
-        move = Action(
-            id="move", kind=ActionKind.LIVE_MIGRATE, connector="libvirt", point="vm/g1/host", value="h2", expected=None
-        )
-        times = [_timed(lambda i=i: connector.apply(replace(move, value=("h2", "h1")[i % 2]))) for i in range(10)]
-        connector.close()
+        number = binding.getVersion()
+        peer = ("libvirt, 3 hosts, QEMU TCG", f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}")
+        return timed("libvirt", peer, connector, connector.points(), effort, moving(connector), effort.moves)
     finally:
         rig.down()
-    return replace(row, writes_per_s=round(len(times) / sum(times), 2), write_p99_ms=round(p99_ms(times), 0))
 
 
-def home_assistant(folder: Path) -> Row:
+def moving(connector: Connector) -> Callable[[int], object]:
+    """Moves a calm guest to and fro."""
+
+    def write(number: int) -> object:
+        target = ("h2", "h1")[number % 2]
+        point = "vm/g1/host"
+        kind = ActionKind.LIVE_MIGRATE
+        return connector.apply(
+            Action(id=f"move {target}", kind=kind, connector="libvirt", point=point, value=target, expected=None)
+        )
+
+    return write
+
+
+def home_assistant(folder: Path, effort: Effort) -> Row:
     """A thermostat of the real core; needs UNDERSTUDY_HOME_ASSISTANT."""
     from peers import Peer, free_port, wait_for_port
     from test_home_assistant import CONFIG, POINTS, _login
@@ -302,12 +218,14 @@ def home_assistant(folder: Path) -> Row:
     from connectors.protocols.web import WebSettings
     from connectors.secret import SecretSource
 
-    program, port = os.environ["UNDERSTUDY_HOME_ASSISTANT"], free_port()
+    core, port = os.environ.get("UNDERSTUDY_HOME_ASSISTANT"), free_port()
+    if core is None:
+        raise MissingPeerError("UNDERSTUDY_HOME_ASSISTANT does not name an installed Home Assistant")
     (folder / "configuration.yaml").write_text(CONFIG.format(port=port))
     subprocess.run(
-        [program, "--script", "auth", "-c", folder, "add", "twin", "ha-password"], check=True, capture_output=True
+        [core, "--script", "auth", "-c", folder, "add", "twin", "ha-password"], check=True, capture_output=True
     )
-    peer = Peer([program, "-c", folder, "--skip-pip"], log=folder / "ha.log")
+    peer = Peer([core, "-c", folder, "--skip-pip"], log=folder / "ha.log")
     try:
         wait_for_port(port, peer, 120.0)
         url = f"http://127.0.0.1:{port}"
@@ -315,20 +233,17 @@ def home_assistant(folder: Path) -> Row:
         server = WebSettings(url=url, token=SecretSource(env="BENCHMARK_TOKEN"))
         connector = HomeAssistantConnector("ha", HomeAssistantSettings(server=server, points=POINTS))
         points = [point for point in POINTS if point != "ghost"]
-        row = measured("Home Assistant", "Home Assistant 2025.1.4", connector, points, "setpoint")
+        told = told_version([core, "--version"], 0)
+        row = timed(
+            "home_assistant", ("Home Assistant", told), connector, points, effort, setting(connector, "setpoint")
+        )
         connector.close()
     finally:
         peer.stop()
     return row
 
 
-def _first_line(command: Sequence[str], word: int) -> str:
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
-    words = (told.stdout or told.stderr).split()
-    return " ".join(words[:3]) if word >= len(words) else words[word]
-
-
-BENCHES: Mapping[str, Callable[[Path], Row]] = {
+BENCHES: Mapping[str, Callable[[Path, Effort], Row]] = {
     "bacnet": bacnet,
     "libvirt": libvirt,
     "redfish": redfish,
@@ -338,42 +253,3 @@ BENCHES: Mapping[str, Callable[[Path], Row]] = {
     "modbus": modbus,
     "calendars": calendars,
 }
-
-
-def table(rows: Sequence[Row]) -> str:
-    """The rows as Markdown."""
-    head = "| connector | peer | points | reads/s | p99 of a read of all, ms | writes/s | p99 of a write, ms |"
-    lines = [head, "|---|---|---|---|---|---|---|"]
-    for row in rows:
-        cells: list[Any] = [
-            row.connector,
-            row.peer,
-            row.points,
-            row.reads_per_s,
-            row.read_p99_ms,
-            "–" if row.writes_per_s is None else row.writes_per_s,
-            "–" if row.write_p99_ms is None else row.write_p99_ms,
-        ]
-        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-    return "\n".join(lines)
-
-
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default=",".join(BENCHES))
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quick", action="store_true", help="only peers that start at once")
-    options = parser.parse_args()
-    rows = []
-    for name in ["bacnet", "modbus"] if options.quick else options.only.split(","):
-        if name == "home_assistant" and "UNDERSTUDY_HOME_ASSISTANT" not in os.environ:
-            print("home_assistant: skipped, UNDERSTUDY_HOME_ASSISTANT is not set", file=sys.stderr)
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            rows.append(BENCHES[name](Path(folder)))
-    print(json.dumps([asdict(row) for row in rows], indent=1) if options.json else table(rows))
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ from pathlib import Path
 from dash import Dash
 from flask import Flask
 
-from dashboard import api, downloads, guard, shell, signin
+from dashboard import api, downloads, guard, shell, signin, sso
 from dashboard.callbacks import Callbacks
 from dashboard.pages import (
     audit,
@@ -69,6 +69,7 @@ def create_dashboard(
     server = Flask("dashboard", static_folder=None)
     guard.install(server, services, kept, hosts)
     signin.install(server, services, kept)
+    sso.install(server, services, kept)
     api.install(server, services)
     downloads.install(server, services)
     app = Dash(

@@ -14,7 +14,15 @@ from dashboard.sessions import COOKIE, SessionStore, find_session
 from dashboard.views import Person
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN_PATHS = ("/signin", "/assets/signin.css", "/assets/favicon.svg", "/_favicon.ico", "/api/v1/live")
+OPEN_PATHS = (
+    "/signin",
+    "/signin/sso",
+    "/signin/sso/back",
+    "/assets/signin.css",
+    "/assets/favicon.svg",
+    "/_favicon.ico",
+    "/api/v1/live",
+)
 MOST_BYTES = 8 * 1024 * 1024
 
 

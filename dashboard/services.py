@@ -231,6 +231,24 @@ class Identity(Protocol):
         ...
 
 
+class SingleSignOn(Protocol):
+    """An identity provider through which people may sign in."""
+
+    label: str
+
+    def begin(self, after: str, now: datetime) -> tuple[str, str]:
+        """Where the browser goes, and the state that must come back with it."""
+        ...
+
+    def finish(self, answer: Mapping[str, str], state: str, now: datetime) -> tuple[Person, str]:
+        """Who came back, and where they wanted to go.
+
+        Raises:
+            RefusedError: the answer or its token does not hold.
+        """
+        ...
+
+
 class Settings(Protocol):
     """What the workspace is configured to do."""
 
@@ -261,3 +279,4 @@ class Services:
     audit: Audit
     identity: Identity
     settings: Settings
+    sso: SingleSignOn | None = None

@@ -23,7 +23,7 @@ _PAGE = """<!doctype html>
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required maxlength="256">
 <button type="submit">Sign in</button>
-</form></main></body></html>"""
+</form>{sso}</main></body></html>"""
 
 
 def install(server: Flask, services: Services, sessions: SessionStore) -> None:
@@ -31,7 +31,7 @@ def install(server: Flask, services: Services, sessions: SessionStore) -> None:
 
     @server.get("/signin")
     def ask() -> Response:
-        return Response(_page(services, ""), mimetype="text/html")
+        return Response(page(services, ""), mimetype="text/html")
 
     @server.post("/signin")
     def answer() -> Response:
@@ -39,7 +39,7 @@ def install(server: Flask, services: Services, sessions: SessionStore) -> None:
         try:
             person = services.identity.sign_in(user, password, request.remote_addr or "")
         except RefusedError as refusal:
-            return Response(_page(services, str(refusal)), status=403, mimetype="text/html")
+            return Response(page(services, str(refusal)), status=403, mimetype="text/html")
         token = open_session(sessions, person.user, person.session_version, services.clock.now())
         response = redirect(safe_next(request.args.get("next")), 303)
         response.set_cookie(
@@ -68,10 +68,14 @@ def safe_next(path: str | None) -> str:
     return path
 
 
-def _page(services: Services, fault: str) -> str:
+def page(services: Services, fault: str) -> str:
+    """The page, with what went wrong."""
+    after = escape(safe_next(request.args.get("next")), quote=True)
+    sso = f'<p><a href="/signin/sso?next={after}">{escape(services.sso.label)}</a></p>' if services.sso else ""
     return _PAGE.format(
         look="dark" if request.cookies.get("look") == "dark" else "light",
         site=escape(services.site.name),
         fault=f'<p class="fault" role="alert">{escape(fault)}</p>' if fault else "",
-        next=escape(safe_next(request.args.get("next")), quote=True),
+        next=after,
+        sso=sso,
     )

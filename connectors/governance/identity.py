@@ -90,6 +90,8 @@ class User:
     session: int = 1
     """Tokens of an older session are dead."""
     waiting: Waiting | None = None
+    external: str = ""
+    """Issuer and subject at an identity provider; such an account has no password and so signs nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +205,30 @@ class Identity:
         )
         self._save(user, by, "user added")
         return user
+
+    def vouched_for(self, subject: str, name: str, roles: Sequence[Role]) -> User:
+        """The account of somebody whom an identity provider vouches for, with the roles that it gives them.
+
+        New roles count after a day of cooling off once there are plans; roles that the provider takes back end at once.
+
+        Raises:
+            RefusedError: the name is no account name, or belongs to another account.
+        """
+        known = next((user for user in self.users() if user.external == subject), None)
+        if known is None:
+            if not NAME.fullmatch(name) or self.user(name) is not None:
+                message = (
+                    f"{name!r} from the identity provider is no name for an account here, or another account has it"
+                )
+                raise RefusedError(message)
+            user = User(name=name, person=name, roles=self._from_when(roles, {}), external=subject)
+            self._save(user, None, "user added by identity provider")
+            return user
+        if set(known.roles) == {str(role) for role in roles}:
+            return known
+        changed = replace(known, roles=self._from_when(roles, known.roles))
+        self._save(changed, None, "roles changed by identity provider")
+        return changed
 
     def _from_when(self, roles: Sequence[Role], before: Mapping[str, datetime]) -> dict[str, datetime]:
         now = self._clock.now()
@@ -342,7 +368,7 @@ class Identity:
             RefusedError: wrong, unknown, closed or locked; the same words for the first two.
         """
         user, now = self.user(name), self._clock.now()
-        if user is None or user.disabled:
+        if user is None or user.disabled or not user.password_hash:
             _hash(password, "00" * 16, self._cost)
             self._refuse_login(name)
         if user.locked_until is not None and user.locked_until > now:

@@ -12,6 +12,7 @@ from twin.cli.dashboard.telemetry import StoredTelemetry
 if TYPE_CHECKING:
     from connectors.job_table import JobTable
     from dashboard.services import Services
+    from twin.cli.dashboard.sso import StoredSignOn
 
 
 def job_table(rooms: Rooms) -> JobTable:
@@ -29,6 +30,7 @@ def services_of(rooms: Rooms) -> Services:
     from dashboard.services import Services
 
     clock = SystemClock()
+    identity = StoredIdentity(rooms)
     telemetry = Telemetry(rooms.workspace.var("telemetry", ".keep").parent)
     return Services(
         site=rooms.site,
@@ -39,6 +41,17 @@ def services_of(rooms: Rooms) -> Services:
         plans=StoredPlans(rooms),
         jobs=job_table(rooms),
         audit=StoredAudit(rooms),
-        identity=StoredIdentity(rooms),
+        identity=identity,
         settings=StoredSettings(rooms),
+        sso=sign_on(rooms, identity),
     )
+
+
+def sign_on(rooms: Rooms, identity: StoredIdentity) -> StoredSignOn | None:
+    """Sign-in through the provider that ``oidc.json`` names; None without that file."""
+    from connectors.governance.oidc import Provider, read_settings
+    from twin.cli.dashboard.sso import StoredSignOn
+
+    folder = rooms.workspace.folder
+    settings = read_settings(folder / "oidc.json")
+    return None if settings is None else StoredSignOn(rooms, identity, Provider(settings, folder))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from html import escape
 from typing import TYPE_CHECKING
 
-from dashboard.views import ConnectorView, Kpi, Mode, Person, PolicyText, Role, SavingView, kpi_label
+from dashboard.views import ConnectorView, Kpi, Mode, Person, PolicyText, Role, SavingView
 from twin.cli.dashboard.rooms import Rooms
 from twin.cli.dashboard.throttle import MOST_FAILURES, Throttle
 from twin.errors import BadInputError, OutsideWorldError, RefusedError
@@ -106,8 +105,14 @@ class StoredPlans:
 
     def dossier(self, plan_id: str) -> str | None:
         """The plan as a page to keep."""
+        from twin.plans.dossier import dossier
+        from twin.plans.dossier_page import dossier_page
+
+        store = self._rooms.room().store
         try:
-            return dossier_page(self.get(plan_id))
+            view = self.get(plan_id)
+            rows = [row for row in store.audit() if row.subject == view.record.plan_id]
+            return dossier_page(dossier(view, rows, store.verifications(view.record.plan_id)))
         except (BadInputError, RefusedError):
             return None
 
@@ -183,48 +188,6 @@ def _verdict(predicted: Kpi, realised: Kpi | None) -> str:
         return "inside the predicted interval"
     short = realised.value < predicted.low
     return "less than predicted" if short else "more than predicted"
-
-
-def dossier_page(view: PlanView) -> str:
-    """A plan, its states and its approvals as one page without scripts."""
-    plan = view.plan
-    states = {step.action_id: step.state.value for step in view.steps}
-    actions = [
-        (w.index, s.action.point, s.action.expected, s.action.value, s.action.unit, states.get(s.action.id, ""))
-        for w in plan.waves
-        for s in w.steps
-    ]
-    effects = [
-        (kpi_label(k.name), k.baseline.value, k.delta.value, k.delta.low, k.delta.high, k.delta.unit) for k in plan.kpis
-    ]
-    parts = [
-        f"<h1>{escape(plan.title)}</h1><p>{escape(plan.question)}</p><p>Plan <code>{plan.id}</code> is "
-        f"{escape(view.record.state)}; risk class {plan.risk_class}: {escape('; '.join(plan.risk_reasons))}</p>",
-        _table("Expected effect", ("KPI", "without", "difference", "low", "high", "unit"), effects),
-        _table("Actions", ("wave", "point", "now", "planned", "unit", "state"), actions),
-        _table("Guards", ("name", "low", "high", "unit"), [(g.name, g.low, g.high, g.unit) for g in plan.guards]),
-        _table("Rollback", ("action", "how", "prior"), [(u.action_id, u.undo, u.prior) for u in plan.rollback]),
-        f"<p>Rehearsal: {escape(plan.rehearsal.summary)}</p>",
-        _table("Assumptions", ("assumption",), [(text,) for text in plan.evidence.assumptions]),
-        _table(
-            "Approvals",
-            ("who", "word", "when", "why"),
-            [(a.approver, a.decision, a.at, a.reason) for a in view.approvals],
-        ),
-    ]
-    style = "body{font:15px/1.5 system-ui;max-width:70rem;margin:2rem auto}td,th{padding:.3rem .6rem;text-align:left}"
-    head = f"<head><meta charset='utf-8'><title>Dossier</title><style>{style}</style></head>"
-    return f"<!doctype html><html lang='en'>{head}<body>{''.join(parts)}</body></html>"
-
-
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(_cell(c))}</td>" for c in row) + "</tr>" for row in rows)
-    return f"<h2>{escape(title)}</h2><table><tr>{head}</tr>{body}</table>"
-
-
-def _cell(value: object) -> str:
-    return f"{value:,.4g}" if isinstance(value, float) else "–" if value is None else str(value)
 
 
 class StoredAudit:

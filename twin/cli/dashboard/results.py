@@ -44,13 +44,17 @@ class StoredResults:
 
     def batches(self) -> Sequence[BatchView]:
         """All finished batches, newest first."""
-        files = sorted(self._folder.glob("*/summary.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+        files = sorted(self._summaries(), key=lambda file: file.stat().st_mtime, reverse=True)
         return [batch for file in files if (batch := self._read(file)) is not None]
 
     def batch(self, batch_id: str) -> BatchView | None:
-        """One batch; an id is a name of a folder here, never a path."""
-        known = {file.parent.name: file for file in self._folder.glob("*/summary.json")}
+        """One batch; an id is a name of a folder here, never a path, and links lead nowhere."""
+        known = {file.parent.name: file for file in self._summaries()}
         return self._read(known[batch_id]) if batch_id in known else None
+
+    def _summaries(self) -> list[Path]:
+        found = self._folder.glob("*/summary.json")
+        return [file for file in found if not (file.is_symlink() or file.parent.is_symlink())]
 
     def _read(self, file: Path) -> BatchView | None:
         from scenarios.results import read_summary

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optimizer.goals import Goal
     from optimizer.search import SearchResult
     from twin.drivers import Drivers, Weather
+    from twin.health.finding import Finding
     from twin.model import Model
     from twin.plans.document import Alternative, Evidence, Guard, Interval, Plan
     from twin.policy import Policy
@@ -295,6 +296,8 @@ def _evidence(
     from twin.plans.document import Evidence
 
     changed = changed_points(here.site, proposal.policy)
+    from connectors.ingest import Telemetry
+
     stale = (f"the telemetry ends {age.days} days before the plan was made: ingest newer",) if age.days > 0 else ()
     return Evidence(
         scenario=f"goal {proposal.goal.text()}",
@@ -305,12 +308,36 @@ def _evidence(
         policy_digest=policy_digest,
         code_version=model.code_version,
         candidate_policy={point: f"{value:g}" for point, value in changed.items()},
-        data_health=stale,
+        data_health=(*stale, *health_sentences(Telemetry(here.var("telemetry")).findings()), *model.findings),
+        calibration=_errors_of(model.metrics),
         assumptions=(
             "people, lights, plugs and VM demand as forecast from the telemetry; weather as the forecast says",
             "the site runs as its file says under 'operation' where the plan changes nothing",
         ),
     )
+
+
+def _errors_of(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Errors of the twin on weeks that it never saw: rooms together, each meter by itself."""
+    import math
+
+    return {
+        name: value for name, value in metrics.items() if not name.startswith("zone_rmse_k/") and math.isfinite(value)
+    }
+
+
+def health_sentences(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """What data health found, a line for each kind, the first of a kind in full."""
+    kinds: dict[str, list[Finding]] = {}
+    for finding in findings:
+        kinds.setdefault(finding.kind.value, []).append(finding)
+    lines = []
+    for kind, found in sorted(kinds.items()):
+        more = f" (and {len(found) - 1} more of this kind)" if len(found) > 1 else ""
+        out = sum(one.excluded for one in found)
+        kept = f"; {out} spans are kept out of calibration" if out else ""
+        lines.append(f"{kind.replace('_', ' ')}: {found[0].sentence}{more}{kept}")
+    return tuple(lines)
 
 
 def _alternatives(proposal: Proposal, most: int = 4) -> tuple[Alternative, ...]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from twin.kpi import KPIS
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --quiet: #888; --good: #2a7f4f; --bad: #b3402f; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
@@ -27,16 +31,17 @@ def dossier_page(document: Mapping[str, Any]) -> str:
         f"<p><span class=tag>{_text(document['state']['name'])}</span> {_text(document['state']['reason'])}</p>",
         f"<p class=quiet>plan <code>{_text(document['plan_id'])}</code>, site {_text(document['site'])}, "
         f"proposed by {_text(document['proposer'])}</p>",
+        _window(document["window"]),
         _section("Predicted effect", _effects(document["effects"])),
         _section("What was really saved", _verification(document["verification"])),
         _section("Risk", _risk(document)),
+        _section("Approvals", _table(document["approvals"], ("by", "decision", "reason", "at", "valid_until"))),
         _section("Every target: now, planned, until", _targets(document["targets"])),
         _section("The way back", _rollback(document["rollback"])),
         _section("Guards", _table(document["guards"], ("name", "point", "low", "high", "unit"))),
         _section("Data and calibration", _grounds(document)),
         _section("Assumptions", _list(document["assumptions"])),
         _section("Alternatives weighed", _table(document["alternatives"], ("name", "reason"))),
-        _section("Approvals", _table(document["approvals"], ("by", "decision", "reason", "at", "valid_until"))),
         _section("Digests", _pairs(document["digests"])),
         _section("Log", _table(document["log"], ("row", "at", "who", "what", "why", "steps"))),
     ]
@@ -53,7 +58,15 @@ def _text(value: object) -> str:
         return f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
     if isinstance(value, Mapping):
         return ", ".join(f"{escape(str(key))} {_text(item)}" for key, item in value.items()) or "–"
-    return escape(str(value))
+    text = str(value)
+    return f"{text[:10]} {text[11:16]} UTC" if _MOMENT.fullmatch(text) else escape(text)
+
+
+def _window(window: Mapping[str, Any]) -> str:
+    return (
+        f"<p>May start from {_text(window['not_before'])}, no wave after {_text(window['no_wave_after'])}; "
+        f"the values are held until {_text(window['held_until'])}, then given back.</p>"
+    )
 
 
 def _section(title: str, body: str) -> str:
@@ -81,17 +94,32 @@ def _span(interval: Mapping[str, Any]) -> str:
 
 
 def _effects(kpis: Sequence[Mapping[str, Any]]) -> str:
+    """What changes, with what each KPI means; what stays is named in one line."""
+    moved = [k for k in kpis if _moves(k)]
     rows = [
         {
-            "KPI": k["name"],
+            "what": _meaning(k["name"]),
             "now": _span(k["baseline"]),
             "with the plan": _span(k["candidate"]),
             "change": _span(k["delta"]),
         }
-        for k in kpis
+        for k in moved
     ]
-    note = "<p class=quiet>Median and 80 % interval from paired runs of the calibrated twin.</p>"
-    return _table(rows, ("KPI", "now", "with the plan", "change")) + note
+    still = ", ".join(_meaning(k["name"]) for k in kpis if not _moves(k))
+    unchanged = f"<p class=quiet>Unchanged: {_text(still)}.</p>" if still else ""
+    note = "<p class=quiet>Median and 80 % interval from paired runs of the calibrated twin over the time ahead.</p>"
+    return _table(rows, ("what", "now", "with the plan", "change")) + unchanged + note
+
+
+def _moves(kpi: Mapping[str, Any]) -> bool:
+    """Whether a KPI changes by more than a ten-thousandth of what it is."""
+    size = max(abs(kpi["baseline"]["value"]), abs(kpi["candidate"]["value"]))
+    return bool(max(abs(kpi["delta"]["low"]), abs(kpi["delta"]["high"])) > 1e-4 * size)
+
+
+def _meaning(name: str) -> str:
+    known = KPIS.get(name)
+    return name if known is None else f"{known.description} ({name})"
 
 
 def _verification(reports: Sequence[Mapping[str, Any]]) -> str:
@@ -123,20 +151,24 @@ def _risk(document: Mapping[str, Any]) -> str:
 
 
 def _targets(targets: Sequence[Mapping[str, Any]]) -> str:
-    columns = (
-        "wave",
-        "target",
-        "point",
-        "now",
-        "planned",
-        "unit",
-        "expires_at",
-        "reversibility",
-        "why",
-        "state",
-        "note",
-    )
-    return _table(targets, columns)
+    rows = [
+        {
+            **one,
+            "wave": f"{one['wave']} (canary)" if one["canary"] else str(one["wave"]),
+            "until": one["expires_at"],
+            "note": "; ".join(
+                part
+                for part in (
+                    one["note"],
+                    "" if one["reversibility"] == "reversible" else f"{one['reversibility']}: {one['why']}",
+                    "" if one["inside_calibrated_range"] else "outside the calibrated range",
+                )
+                if part
+            ),
+        }
+        for one in targets
+    ]
+    return _table(rows, ("wave", "point", "now", "planned", "unit", "until", "state", "note"))
 
 
 def _rollback(rollback: Mapping[str, Any]) -> str:

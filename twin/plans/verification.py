@@ -239,6 +239,8 @@ def _against(realised: Interval, predicted: Interval | None) -> list[str]:
     if predicted.low <= realised.value <= predicted.high:
         return [f"predicted {span}: the realised saving lies within"]
     missed = predicted.low - realised.value if realised.value < predicted.low else realised.value - predicted.high
+    if missed < 0.05:  # what the sentence would print as 0.0
+        return [f"predicted {span}: the realised saving lies at the edge"]
     side = "below" if realised.value < predicted.low else "above"
     return [f"predicted {span}: the realised saving lies {missed:.1f} points {side}"]
 

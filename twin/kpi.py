@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.building.comfort import distances
 from twin.result import RunResult
 from twin.site import ComfortBand, Site
 from twin.units import SECONDS_PER_HOUR, WATTS_PER_KILOWATT, kwh
@@ -83,6 +84,13 @@ def discomfort_by_zone(
     return inside_kh
 
 
+def _comfort(result: RunResult, band: ComfortBand) -> tuple[float, float]:
+    """Kelvin outside the band and steps above the CO₂ limit, summed over zones and steps with people."""
+    building = result.building
+    limits = (float(band.min_c), float(band.max_c), float(band.co2_max_ppm))
+    return distances(building.zone_temperature_c, building.zone_co2_ppm, result.people, limits)
+
+
 def kpis(result: RunResult, site: Site) -> dict[str, float]:
     """Value of every KPI that the run can answer, by name; units as in ``KPIS``."""
     step = result.step_s
@@ -99,10 +107,7 @@ def kpis(result: RunResult, site: Site) -> dict[str, float]:
     cost = float(kwh((power * result.electricity_price_kwh).sum(), step)) + gas * tariff.gas_per_kwh
     cost += peak * tariff.peak_per_kw_month * days / 30.4375
     co2 = float(kwh((power * result.carbon_kg_kwh).sum(), step)) + gas * tariff.gas_carbon_kg_per_kwh
-    occupied = result.people > 0
-    temperature = result.building.zone_temperature_c
-    discomfort = discomfort_by_zone(temperature, result.people, site.comfort, step)
-    stuffy = result.building.zone_co2_ppm > site.comfort.co2_max_ppm
+    discomfort_k, stuffy = _comfort(result, site.comfort)
     values = {
         "electricity_kwh": float(kwh(power.sum(), step)),
         "gas_kwh": gas,
@@ -114,8 +119,8 @@ def kpis(result: RunResult, site: Site) -> dict[str, float]:
         "peak_kw": peak,
         "cost": cost,
         "co2_kg": co2,
-        "occupied_discomfort_kh": float(discomfort.sum()),
-        "co2_ppm_exceedance_h": float((stuffy & occupied).sum() * hours),
+        "occupied_discomfort_kh": discomfort_k * hours,
+        "co2_ppm_exceedance_h": stuffy * hours,
     }
     if result.compute is not None:
         compute = result.compute

@@ -127,7 +127,7 @@ def compile_points(
         step_s: length of a control step. [s]
     """
     day, hour = local_clock(site, start, steps, step_s)
-    clocks = [_unit_clock(site, points, unit.id, day, hour) for unit in site.air_handlers]
+    clocks = _clocks(site, points, day, hour)
     index = site.air_handler_index()
     zone_unit = [-1 if zone.air_handler is None else index[zone.air_handler] for zone in site.zones]
 
@@ -214,6 +214,24 @@ class _UnitClock:
     outdoor_air_open: Flags
     setback_k: Array
     precool_c: Array
+
+
+def _clocks(site: Site, points: Mapping[str, float], day: NDArray[np.int64], hour: Array) -> list[_UnitClock]:
+    """The clock of each unit, made once for all units with the same points."""
+    made: dict[tuple[float, ...], _UnitClock] = {}
+    names = _names_of(site, points)
+    clocks = []
+    for unit in site.air_handlers:
+        key = tuple(points[f"{unit.id}/{name}"] for name in names)
+        if key not in made:
+            made[key] = _unit_clock(site, points, unit.id, day, hour)
+        clocks.append(made[key])
+    return clocks
+
+
+def _names_of(site: Site, points: Mapping[str, float]) -> list[str]:
+    first = f"{site.air_handlers[0].id}/" if site.air_handlers else ""
+    return [name[len(first) :] for name in points if first and name.startswith(first)]
 
 
 def _unit_clock(site: Site, points: Mapping[str, float], unit: str, day: NDArray[np.int64], hour: Array) -> _UnitClock:

@@ -59,6 +59,14 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+_UNITS = {"degC": "°C", "1": "", "fraction": "", "currency": ""}
+
+
+def unit_label(unit: str) -> str:
+    """A unit as people write it."""
+    return _UNITS.get(unit, unit)
+
+
 def quantity(value: float | None, unit: str, digits: int = 3) -> str:
     """A number with its unit."""
     return f"{number(value, digits)} {unit}".rstrip() if value is not None else NOTHING

@@ -9,9 +9,9 @@ from dash import Input, Output, html
 
 from dashboard.callbacks import Callbacks, Visit, tell
 from dashboard.figures.bars import quality_figure
-from dashboard.formats import local, number, span
+from dashboard.formats import local, number, quantity, span, unit_label
+from dashboard.pages.findings import finding_line, gathered
 from dashboard.pages.page import (
-    SEVERITY_COLOURS,
     Page,
     Query,
     badge,
@@ -73,7 +73,7 @@ def _model(visit: Visit, model: ModelView | None) -> list[Any]:
         dmc.Grid(
             [
                 *(dmc.GridCol(card(title, graph(figure, title)), span=half) for title, figure in figures),
-                dmc.GridCol(_parameters(visit, model), span=half),
+                dmc.GridCol(_parameters(visit, model), span=12),
             ],
             mt="md",
         ),
@@ -84,14 +84,14 @@ def _parameters(visit: Visit, model: ModelView) -> Any:
     rows = [
         {
             "name": one.name,
-            "value": f"{number(one.value)} {one.unit}".rstrip(),
+            "value": quantity(one.value, unit_label(one.unit)),
             "interval": f"{number(one.low)} to {number(one.high)}" if one.low is not None else "–",
             "before": number(one.before),
         }
         for one in model.parameters
     ]
     columns: list[dict[str, Any]] = [
-        {"field": "name", "headerName": "Parameter", "flex": 2, "minWidth": 200},
+        {"field": "name", "headerName": "Parameter", "flex": 2, "minWidth": 200, "tooltipField": "name"},
         {"field": "value", "headerName": "Value"},
         {"field": "interval", "headerName": "Interval"},
         {"field": "before", "headerName": "Model before"},
@@ -102,20 +102,11 @@ def _parameters(visit: Visit, model: ModelView) -> Any:
 
 
 def _findings(visit: Visit) -> Any:
-    rows = [
-        dmc.Group(
-            [
-                badge(one.severity.value, SEVERITY_COLOURS[one.severity]),
-                dmc.Text(one.sentence, size="sm", flex=1),
-                when(one.since, visit.services.site.time_zone) if one.since else "",
-            ],
-            wrap="nowrap",
-            align="flex-start",
-        )
-        for one in visit.services.telemetry.findings()[:200]
-    ]
+    zone = visit.services.site.time_zone
+    found = gathered(visit.services.telemetry.findings())
+    rows = [finding_line(one, zone) for one in found[:200]]
     body = dmc.Spoiler(dmc.Stack(rows, gap="xs"), maxHeight=260, showLabel="Show all", hideLabel="Show fewer")
-    return card("Findings", body if rows else dmc.Text("None.", c="dimmed", size="sm"), mt="md")
+    return card(f"Findings ({len(found)})", body if rows else dmc.Text("None.", c="dimmed", size="sm"), mt="md")
 
 
 def point_row(visit: Visit, one: PointHealth) -> dict[str, Any]:
@@ -137,13 +128,18 @@ def point_row(visit: Visit, one: PointHealth) -> dict[str, Any]:
 def _points(visit: Visit) -> Any:
     rows = [point_row(visit, one) for one in visit.services.telemetry.health()]
     columns: list[dict[str, Any]] = [
-        {"field": "point", "headerName": "Point", "flex": 2, "minWidth": 220},
-        {"field": "kind", "headerName": "Kind", "flex": 2, "minWidth": 180},
+        {"field": "point", "headerName": "Point", "flex": 3, "minWidth": 280, "tooltipField": "point"},
+        {"field": "kind", "headerName": "Kind", "flex": 2, "minWidth": 220},
         {"field": "of", "headerName": "Of"},
-        {"field": "last", "headerName": "Last row", "minWidth": 180},
+        {"field": "last", "headerName": "Last row", "minWidth": 210},
         {"field": "age_s", "headerName": "Age", "valueFormatter": {"function": "params.data.age"}},
-        {"field": "coverage", "headerName": "Coverage [%]"},
-        {"field": "gap_s", "headerName": "Longest gap", "valueFormatter": {"function": "params.data.gap"}},
+        {"field": "coverage", "headerName": "Coverage [%]", "minWidth": 150},
+        {
+            "field": "gap_s",
+            "headerName": "Longest gap",
+            "minWidth": 150,
+            "valueFormatter": {"function": "params.data.gap"},
+        },
         {"field": "stuck", "headerName": "Stuck"},
     ]
     return card(f"Points ({len(rows)})", grid(columns, rows, visit, options={"pagination": True}), mt="md")

@@ -16,10 +16,10 @@ from dashboard.figures.racks import rack_figure
 from dashboard.figures.theme import empty as empty_figure
 from dashboard.formats import day_end, day_start, parse_moment
 from dashboard.formats import span as age
-from dashboard.pages import room_card
+from dashboard.pages import room_card, status_strip
 from dashboard.pages.dialogs import signing
+from dashboard.pages.findings import finding_line, gathered
 from dashboard.pages.page import (
-    SEVERITY_COLOURS,
     Page,
     Query,
     badge,
@@ -29,6 +29,7 @@ from dashboard.pages.page import (
     graph,
     heading,
     link,
+    tall,
     view,
     when,
 )
@@ -57,7 +58,7 @@ def draw(visit: Visit, rest: str, query: Query) -> Any:
         return [top, empty("No telemetry yet. Bring some in with “understudy ingest”, or over the REST interface.")]
     parts = [
         dmc.GridCol(
-            card("Rooms", graph(None, "Floor plan coloured by the chosen measure", "floor")),
+            card("Rooms", graph(None, "Floor plan coloured by the chosen measure", "floor", 420)),
             span={"base": 12, "lg": 9},
         ),
         dmc.GridCol(html.Div(id="now-side"), span={"base": 12, "lg": 3}),
@@ -70,7 +71,7 @@ def draw(visit: Visit, rest: str, query: Query) -> Any:
             value=chosen(query.get("host"), list(HOST_MEASURES), "cpu"),
             size="xs",
         )
-        parts.append(dmc.GridCol(card("Hosts", graph(None, "Hosts by rack", "racks"), right=control), span=12))
+        parts.append(dmc.GridCol(card("Hosts", graph(None, "Hosts by rack", "racks", 260), right=control), span=12))
     dialog = signing(
         "release",
         "Release all",
@@ -78,7 +79,8 @@ def draw(visit: Visit, rest: str, query: Query) -> Any:
         "Release all",
         "red",
     )
-    return [top, _controls(visit, query, span), dmc.Grid(parts, gutter="md"), dcc.Store(id="now-shown"), dialog]
+    strip = html.Div(id="now-strip")
+    return [top, strip, _controls(visit, query, span), dmc.Grid(parts, gutter="md"), dcc.Store(id="now-shown"), dialog]
 
 
 def _controls(visit: Visit, query: Query, span: tuple[datetime, datetime]) -> Any:
@@ -187,6 +189,8 @@ def register(callbacks: Callbacks) -> None:
     @callbacks.on(
         [
             Output("floor", "figure"),
+            Output("floor", "style"),
+            Output("now-strip", "children"),
             Output("now-at", "children"),
             Output("now-side", "children"),
             Output("now-shown", "data"),
@@ -217,7 +221,7 @@ def register(callbacks: Callbacks) -> None:
         drawing = sheet(site, () if floor == ALL_FLOORS else (int(floor),))
         values = room_values(visit.services, Measure(measure), at)
         figure = floor_figure(drawing, Measure(measure), values, site.comfort, visit.theme, chosen=room)
-        return figure, _shown_at(visit, at, mode), _side(visit), key
+        return figure, tall(figure), status_strip.draw(visit, at), _shown_at(visit, at, mode), _side(visit), key
 
     @callbacks.on(Output(view("room"), "value"), Input("floor", "clickData"), initial=False)
     def pick(visit: Visit, click: dict[str, Any] | None) -> Any:
@@ -231,15 +235,17 @@ def register(callbacks: Callbacks) -> None:
     def room_close_up(visit: Visit, room: str | None, mode: str, day: str | None, minute: float) -> Any:
         return room_card.draw(visit, room, moment_of(visit.services, mode, day, minute)) if room else None
 
-    @callbacks.on(Output("racks", "figure"), Input(view("host"), "value"), *clock)
+    @callbacks.on([Output("racks", "figure"), Output("racks", "style")], Input(view("host"), "value"), *clock)
     def hosts(visit: Visit, measure: str, mode: str, day: str | None, minute: float) -> Any:
         kind, label, unit, factor, top = HOST_MEASURES[measure]
         samples = visit.services.telemetry.snapshot(kind, moment_of(visit.services, mode, day, minute))
         if not samples:
-            return empty_figure(visit.theme, f"No {label.lower()} of hosts has been measured.")
+            nothing = empty_figure(visit.theme, f"No {label.lower()} of hosts has been measured.")
+            return nothing, tall(nothing)
         values = {host: sample.value * factor for host, sample in samples.items()}
         placed = vms_by_host(visit.services)
-        return rack_figure(visit.services.site.hosts, values, placed, visit.theme, label=label, unit=unit, top=top)
+        figure = rack_figure(visit.services.site.hosts, values, placed, visit.theme, label=label, unit=unit, top=top)
+        return figure, tall(figure)
 
     _register_release(callbacks)
 
@@ -274,30 +280,11 @@ def _shown_at(visit: Visit, at: datetime, mode: str) -> Any:
 
 
 def _side(visit: Visit) -> Any:
-    findings = visit.services.telemetry.findings()
-    open_plans = [one for one in visit.services.plans.all() if one.record.state in {"pushing", "paused", "stuck"}]
-    rows = [
-        dmc.Group(
-            [
-                badge(one.severity.value, SEVERITY_COLOURS[one.severity]),
-                dmc.Text(one.sentence, size="sm", flex=1, className="wrap"),
-            ],
-            gap="xs",
-            wrap="nowrap",
-            align="flex-start",
-        )
-        for one in findings[:6]
-    ]
+    findings = gathered(visit.services.telemetry.findings())
+    rows = [finding_line(one) for one in findings[:6]]
     more = [link(f"All {len(findings)} findings", "/health")] if len(findings) > 6 else []
-    pushes = [
-        dmc.Group([badge(one.record.state.value, "orange"), link(one.plan.title, f"/push/{one.plan.id}")])
-        for one in open_plans
-    ]
     return dmc.Stack(
         [
-            card(
-                "Running pushes", *(pushes or [dmc.Text("None. The site runs its own program.", c="dimmed", size="sm")])
-            ),
             card("Open findings", dmc.Stack([*(rows or [dmc.Text("None.", c="dimmed", size="sm")]), *more], gap="sm")),
             card("Comfort band", _band(visit)),
         ],

@@ -69,12 +69,18 @@ def graph(figure: Figure | None, label: str, graph_id: Any = None, height: int =
     return html.Div(dcc.Graph(**props), role="figure", **{"aria-label": label})
 
 
+def tall(figure: Figure) -> dict[str, str]:
+    """Style of a chart's frame that is as tall as its figure."""
+    return {"height": f"{figure['layout'].get('height', 300)}px"}
+
+
 def grid(columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], visit: Visit, **props: Any) -> Any:
     """A table that sorts and filters; cells are text, never mark-up."""
     options: dict[str, Any] = {
         "animateRows": False,
         "domLayout": "autoHeight",
         "enableCellTextSelection": True,
+        "tooltipShowDelay": 300,
         "ensureDomOrder": True,
     }
     options |= props.pop("options", {})
@@ -83,7 +89,7 @@ def grid(columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
     table = dash_ag_grid.AgGrid(
         columnDefs=[dict(column) for column in columns],
         rowData=[dict(row) for row in rows],
-        defaultColDef={"sortable": True, "filter": True, "resizable": True, "minWidth": 90, "flex": 1},
+        defaultColDef={"sortable": True, "filter": True, "resizable": True, "minWidth": 110, "flex": 1},
         dashGridOptions=options,
         style={"width": "100%", "height": None} | props.pop("style", {}),
         className="grid",

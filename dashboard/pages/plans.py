@@ -9,7 +9,7 @@ from dash import Input, Output, State, dcc, html
 from dash.exceptions import PreventUpdate
 
 from dashboard.callbacks import Callbacks, Visit, tell
-from dashboard.formats import interval, number, span
+from dashboard.formats import interval, number, quantity, span, unit_label
 from dashboard.pages.dialogs import signing
 from dashboard.pages.page import Page, Query, badge, card, empty, fact, grid, heading, link, when
 from dashboard.views import Kpi, Role, kpi_label
@@ -151,7 +151,10 @@ def _effects(visit: Visit, plan: Plan) -> Any:
 def _risks(visit: Visit, plan: Plan) -> Any:
     rehearsal = badge("rehearsed", "green") if plan.rehearsal.ok else badge("rehearsal failed", "red")
     guards = [
-        dmc.ListItem(f"{guard.name}: {_range(guard.low, guard.high)} {guard.unit}, at most {span(guard.max_age_s)} old")
+        dmc.ListItem(
+            f"{guard.name}: {_range(guard.low, guard.high)} {unit_label(guard.unit)}, "
+            f"at most {span(guard.max_age_s)} old"
+        )
         for guard in plan.guards
     ]
     return card(
@@ -198,16 +201,16 @@ def action_rows(visit: Visit, one: PlanView) -> list[dict[str, Any]]:
 
 
 def _value(value: object, unit: str) -> str:
-    return f"{number(value)} {unit}".rstrip() if isinstance(value, int | float) else str(value or "–")
+    return quantity(value, unit_label(unit)) if isinstance(value, int | float) else str(value or "–")
 
 
 ACTION_COLUMNS: tuple[dict[str, Any], ...] = (
-    {"field": "wave", "headerName": "Wave", "maxWidth": 100},
-    {"field": "point", "headerName": "Point", "minWidth": 240, "flex": 2},
+    {"field": "wave", "headerName": "Wave", "maxWidth": 110},
+    {"field": "point", "headerName": "Point", "minWidth": 300, "flex": 2, "tooltipField": "point"},
     {"field": "now", "headerName": "Now"},
     {"field": "planned", "headerName": "Planned"},
     {"field": "expiry", "headerName": "Until", "minWidth": 190},
-    {"field": "why", "headerName": "Why", "minWidth": 240, "flex": 2},
+    {"field": "why", "headerName": "Why", "minWidth": 240, "flex": 2, "tooltipField": "why"},
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -17,6 +18,9 @@ from twin.plans.records import PlanView
 
 RUNNING = frozenset({PlanState.PUSHING, PlanState.PAUSED, PlanState.ROLLING_BACK, PlanState.STUCK})
 _HELD = frozenset({PlanState.PUSHED, PlanState.CONFIRMED})
+_TROUBLE = frozenset(
+    {StepState.MISMATCH, StepState.UNKNOWN, StepState.FAILED, StepState.REVERT_FAILED, StepState.OVERRIDDEN}
+)
 _STEP_COLOURS = {
     StepState.VERIFIED: "green",
     StepState.ALREADY_DONE: "green",
@@ -88,7 +92,7 @@ def body(visit: Visit, one: PlanView) -> Any:
             *([dmc.Text(one.record.reason, size="sm", mt="sm")] if one.record.reason else []),
             right=dmc.Group(_buttons(visit, one)),
         ),
-        *_waves(visit, one),
+        _waves(visit, one),
         *([card("Other pushes", dmc.Stack(others[:10], gap="xs"), mt="md")] if others else []),
     ]
 
@@ -119,18 +123,19 @@ def _buttons(visit: Visit, one: PlanView) -> list[Any]:
 _LABELS = {"start": "Push", "resume": "Go on", "pause": "Pause", "roll-back": "Stop and roll back"}
 _COLOURS = {"start": "green", "resume": "green", "pause": "yellow", "roll-back": "red"}
 _COLUMNS: tuple[dict[str, Any], ...] = (
-    {"field": "point", "headerName": "Point", "minWidth": 240, "flex": 2},
+    {"field": "point", "headerName": "Point", "minWidth": 300, "flex": 2, "tooltipField": "point"},
     {"field": "now", "headerName": "Before"},
     {"field": "planned", "headerName": "Planned"},
-    {"field": "state", "headerName": "State by read-back"},
-    {"field": "note", "headerName": "Note", "minWidth": 260, "flex": 3},
+    {"field": "state", "headerName": "State by read-back", "minWidth": 180},
+    {"field": "note", "headerName": "Note", "minWidth": 260, "flex": 3, "tooltipField": "note"},
 )
 
 
-def _waves(visit: Visit, one: PlanView) -> list[Any]:
+def _waves(visit: Visit, one: PlanView) -> Any:
+    """Waves one below the other; the one that is under way, or has trouble, is unfolded."""
     rows = action_rows(visit, one)
     states = {step.action_id: step.state for step in one.steps}
-    cards = []
+    items, unfolded = [], []
     for wave in one.plan.waves:
         own = [states.get(step.action.id, StepState.PENDING) for step in wave.steps]
         counts = {state: own.count(state) for state in StepState if state in own}
@@ -141,8 +146,28 @@ def _waves(visit: Visit, one: PlanView) -> list[Any]:
         name = "Canary" if wave.index == one.plan.waves[0].index and len(one.plan.waves) > 1 else f"Wave {wave.index}"
         shown = [row for row in rows if row["wave"] == wave.index]
         table = grid(_COLUMNS, shown, visit, options={"pagination": len(shown) > 20})
-        cards.append(card(name, table, right=dmc.Group([_verdict(one, wave.index), *badges], gap="xs"), mt="md"))
-    return cards
+        top = dmc.Group(
+            [
+                dmc.Text(name, fw=600),
+                dmc.Text(f"{len(shown)} actions", size="sm", c="dimmed"),
+                _verdict(one, wave.index),
+                *badges,
+            ],
+            gap="xs",
+        )
+        items.append(
+            dmc.AccordionItem([dmc.AccordionControl(top), dmc.AccordionPanel(table)], value=f"wave-{wave.index}")
+        )
+        if _wants_a_look(one, wave.index, counts):
+            unfolded.append(f"wave-{wave.index}")
+    waves = dmc.Accordion(items, multiple=True, value=unfolded, variant="separated", chevronPosition="left")
+    return card("Waves", waves, mt="md")
+
+
+def _wants_a_look(one: PlanView, index: int, counts: Mapping[StepState, int]) -> bool:
+    """Whether the wave is the one under way, or some action of it did not do what was asked."""
+    under_way = one.record.state in RUNNING and index - one.plan.waves[0].index == one.record.waves_passed
+    return under_way or any(state in _TROUBLE for state in counts)
 
 
 def _verdict(one: PlanView, index: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -10,7 +11,7 @@ from dash import Input, Output, html
 from dashboard.callbacks import Callbacks, Visit
 from dashboard.figures.bars import savings_figure
 from dashboard.formats import interval
-from dashboard.pages.page import Page, Query, card, chosen, empty, graph, grid, heading, view
+from dashboard.pages.page import Page, Query, card, chosen, empty, graph, grid, heading, link, view
 from dashboard.views import SavingView, kpi_label
 
 
@@ -25,18 +26,51 @@ def draw(visit: Visit, rest: str, query: Query) -> Any:
     )
     top = heading("Savings", exports, note="A saving is positive. Brackets hold the 80 % interval.")
     if not savings:
-        return [top, empty("No plan has been pushed and measured yet.")]
-    kpis = list(dict.fromkeys(saving.kpi for saving in savings))
-    control = dmc.SegmentedControl(
+        return [
+            top,
+            empty(
+                "No plan has been pushed yet. “understudy plan verify” measures what a pushed one saved.",
+                link("Plans", "/plans"),
+            ),
+        ]
+    kpis = shown_kpis(savings)
+    control = dmc.Select(
         id=view("kpi"),
         data=[{"value": kpi, "label": kpi_label(kpi)} for kpi in kpis],
         value=chosen(query.get("kpi"), kpis, kpis[0]),
+        label="Saving of",
+        allowDeselect=False,
+        w=280,
         mb="md",
     )
     return [top, control, html.Div(id="savings")]
 
 
-def rows_of(savings: list[SavingView]) -> list[dict[str, Any]]:
+SHOWN = (
+    "electricity_kwh",
+    "cost",
+    "co2_kg",
+    "cost_per_meeting",
+    "peak_kw",
+    "hvac_kwh",
+    "gas_kwh",
+    "it_kwh",
+    "fan_kwh",
+    "cooling_kwh",
+    "heating_kwh",
+)
+"""What can be saved; effects on comfort and service stand in the plan's dossier."""
+
+
+def shown_kpis(savings: Sequence[SavingView]) -> list[str]:
+    """KPIs to choose from: those that were verified first, then in the order that people ask for them."""
+    there = {saving.kpi for saving in savings}
+    verified = {saving.kpi for saving in savings if saving.realised}
+    known = [kpi for kpi in SHOWN if kpi in there] or sorted(there)
+    return sorted(known, key=lambda kpi: kpi not in verified)
+
+
+def rows_of(savings: Sequence[SavingView]) -> list[dict[str, Any]]:
     """Savings as rows of a table."""
     return [
         {
@@ -52,10 +86,11 @@ def rows_of(savings: list[SavingView]) -> list[dict[str, Any]]:
 
 
 COLUMNS = (
-    {"field": "plan", "headerName": "Plan", "flex": 2, "minWidth": 200},
-    {"field": "month", "headerName": "Month"},
-    {"field": "predicted", "headerName": "Predicted", "minWidth": 180},
-    {"field": "realised", "headerName": "Realised", "minWidth": 180},
+    {"field": "plan", "headerName": "Plan", "flex": 2, "minWidth": 200, "tooltipField": "plan"},
+    {"field": "month", "headerName": "Month", "maxWidth": 120},
+    {"field": "kpi", "headerName": "Saving of", "minWidth": 140},
+    {"field": "predicted", "headerName": "Predicted", "minWidth": 230},
+    {"field": "realised", "headerName": "Realised", "minWidth": 230},
     {"field": "verdict", "headerName": "Verdict", "flex": 2, "minWidth": 200},
 )
 
@@ -65,10 +100,13 @@ def register(callbacks: Callbacks) -> None:
 
     @callbacks.on(Output("savings", "children"), Input(view("kpi"), "value"))
     def show(visit: Visit, kpi: str) -> Any:
-        shown = [saving for saving in visit.services.plans.savings() if saving.kpi == kpi]
+        savings = visit.services.plans.savings()
+        known = shown_kpis(savings)
+        shown = [saving for saving in savings if saving.kpi == kpi]
+        rows = rows_of([saving for saving in savings if saving.kpi in known])
         return [
             card("Predicted against realised", graph(savings_figure(shown, visit.theme), "Savings by plan and month")),
-            card("By plan and month", grid(COLUMNS, rows_of(shown), visit), mt="md"),
+            card("By plan and month", grid(COLUMNS, rows, visit, options={"pagination": len(rows) > 20}), mt="md"),
         ]
 
 

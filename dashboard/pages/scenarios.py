@@ -16,7 +16,7 @@ from dashboard.figures.pareto import pareto_figure
 from dashboard.formats import interval, local
 from dashboard.pages import what_if
 from dashboard.pages.page import Page, Query, badge, card, chosen, empty, graph, grid, heading, link, view
-from dashboard.views import BatchView, ScenarioView, kpi_label
+from dashboard.views import BatchView, Role, ScenarioView, kpi_label
 from twin.kpi import KPIS
 
 SHOWN_KPIS = ("hvac_kwh", "electricity_kwh", "cost", "co2_kg", "peak_kw", "occupied_discomfort_kh", "slav")
@@ -30,7 +30,7 @@ def draw(visit: Visit, rest: str, query: Query) -> Any:
         *what_if.button(visit),
         note="What would have happened, rehearsed in the calibrated twin: differences are scenario − baseline.",
     )
-    parts: list[Any] = [top, what_if.drawer(visit)]
+    parts: list[Any] = [top, *([what_if.drawer(visit)] if visit.may(Role.PROPOSER) else [])]
     if not batches:
         return [*parts, empty("No results yet. Build a what-if, or run scenario files with “understudy run”.")]
     ids = [batch.id for batch in batches]
@@ -117,8 +117,15 @@ def columns_of(scenarios: Sequence[ScenarioView]) -> list[dict[str, Any]]:
     """Columns for the KPIs that any scenario has."""
     known = [name for name in SHOWN_KPIS if any(name in one.kpis for one in scenarios)]
     columns: list[dict[str, Any]] = [
-        {"field": "name", "headerName": "Scenario", "pinned": "left", "minWidth": 190, "flex": 2},
-        {"field": "baseline", "headerName": "Against", "minWidth": 120},
+        {
+            "field": "name",
+            "headerName": "Scenario",
+            "pinned": "left",
+            "minWidth": 230,
+            "flex": 2,
+            "tooltipField": "name",
+        },
+        {"field": "baseline", "headerName": "Against", "minWidth": 130},
     ]
     columns += [
         {
@@ -127,7 +134,7 @@ def columns_of(scenarios: Sequence[ScenarioView]) -> list[dict[str, Any]]:
             "headerTooltip": f"{KPIS[name].description} [{KPIS[name].unit}], 80 % interval in brackets",
             "valueFormatter": {"function": f"params.data.{name}_text"},
             "filter": "agNumberColumnFilter",
-            "minWidth": 225,
+            "minWidth": 250,
         }
         for name in known
     ]

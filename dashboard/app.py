@@ -39,9 +39,11 @@ PAGES = (
     settings.PAGE,
 )
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+# The charts' library is by far the largest script and is otherwise asked for only when the first chart is drawn.
 _INDEX = """<!DOCTYPE html>
 <html lang="en">
-<head>{%metas%}<title>{%title%}</title>{%favicon%}{%css%}</head>
+<head>{%metas%}<script async src="/_dash-component-suites/plotly/package_data/plotly.min.js"></script>
+<title>{%title%}</title>{%favicon%}{%css%}</head>
 <body>{%app_entry%}<footer>{%config%}{%scripts%}{%renderer%}</footer></body>
 </html>"""
 

@@ -190,7 +190,6 @@ def register(callbacks: Callbacks) -> None:
         [
             Output("floor", "figure"),
             Output("floor", "style"),
-            Output("now-strip", "children"),
             Output("now-at", "children"),
             Output("now-side", "children"),
             Output("now-shown", "data"),
@@ -221,7 +220,11 @@ def register(callbacks: Callbacks) -> None:
         drawing = sheet(site, () if floor == ALL_FLOORS else (int(floor),))
         values = room_values(visit.services, Measure(measure), at)
         figure = floor_figure(drawing, Measure(measure), values, site.comfort, visit.theme, chosen=room)
-        return figure, tall(figure), status_strip.draw(visit, at), _shown_at(visit, at, mode), _side(visit), key
+        return figure, tall(figure), _shown_at(visit, at, mode), _side(visit), key
+
+    @callbacks.on(Output("now-strip", "children"), *clock, Input("now-shown", "data"))
+    def first_look(visit: Visit, mode: str, day: str | None, minute: float, shown: list[str] | None) -> Any:
+        return status_strip.draw(visit, moment_of(visit.services, mode, day, minute))
 
     @callbacks.on(Output(view("room"), "value"), Input("floor", "clickData"), initial=False)
     def pick(visit: Visit, click: dict[str, Any] | None) -> Any:

@@ -62,11 +62,23 @@ def graph(figure: Figure | None, label: str, graph_id: Any = None, height: int =
     props: dict[str, Any] = {"config": GRAPH_CONFIG, "responsive": True}
     if height:
         props["style"] = {"height": f"{height}px"}
-    if figure is not None:
-        props["figure"] = figure
+    props["figure"] = _BLANK if figure is None else figure
     if graph_id is not None:
         props["id"] = graph_id
     return html.Div(dcc.Graph(**props), role="figure", **{"aria-label": label})
+
+
+_CLEAR = "rgba(0,0,0,0)"
+_BLANK: Figure = {
+    "data": [],
+    "layout": {
+        "paper_bgcolor": _CLEAR,
+        "plot_bgcolor": _CLEAR,
+        "xaxis": {"visible": False},
+        "yaxis": {"visible": False},
+    },
+}
+"""What is there until the figure comes."""
 
 
 def tall(figure: Figure) -> dict[str, str]:

@@ -13,7 +13,7 @@ import dash_mantine_components as dmc
 from dashboard.pages.page import SEVERITY_COLOURS, badge, when
 from dashboard.views import FindingView, Severity
 
-NAMED = 3
+NAMED = 1
 """So many subjects of a line are named; the others are on hover."""
 
 

@@ -243,7 +243,7 @@ def register(callbacks: Callbacks) -> None:
         kind, label, unit, factor, top = HOST_MEASURES[measure]
         samples = visit.services.telemetry.snapshot(kind, moment_of(visit.services, mode, day, minute))
         if not samples:
-            nothing = empty_figure(visit.theme, f"No {label.lower()} of hosts has been measured.")
+            nothing = empty_figure(visit.theme, f"{label} of the hosts was not measured at this time.")
             return nothing, tall(nothing)
         values = {host: sample.value * factor for host, sample in samples.items()}
         placed = vms_by_host(visit.services)
@@ -288,8 +288,8 @@ def _side(visit: Visit) -> Any:
     more = [link(f"All {len(findings)} findings", "/health")] if len(findings) > 6 else []
     return dmc.Stack(
         [
-            card("Open findings", dmc.Stack([*(rows or [dmc.Text("None.", c="dimmed", size="sm")]), *more], gap="sm")),
             card("Comfort band", _band(visit)),
+            card("Open findings", dmc.Stack([*(rows or [dmc.Text("None.", c="dimmed", size="sm")]), *more], gap="sm")),
         ],
         gap="md",
     )

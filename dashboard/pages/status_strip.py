@@ -12,7 +12,7 @@ from dashboard.callbacks import Visit
 from dashboard.formats import number, quantity
 from dashboard.pages.page import link
 from dashboard.views import Sample
-from twin.plan import PlanState
+from twin.plan import PlanState, StepState
 from twin.plans.records import PlanView
 from twin.site import ComfortBand
 from twin.vocab import PointKind
@@ -48,6 +48,8 @@ def _comfort(visit: Visit, at: datetime) -> Any:
     used = sum(1 for sample in people.values() if sample.value > 0)
     if not temperatures:
         return _tile("Comfort", "not measured", "No room temperature at this time.", "gray")
+    if not used:
+        return _tile("Comfort", "Nobody is there", f"None of {len(temperatures)} rooms is in use.", "gray")
     if not uncomfortable:
         return _tile("Comfort", "All within the band", f"{used} of {len(people)} rooms have people.", "green")
     room, by = uncomfortable[0]
@@ -57,7 +59,7 @@ def _comfort(visit: Visit, at: datetime) -> Any:
 
 def _running(plans: Sequence[PlanView]) -> Any:
     running = [one for one in plans if one.record.state in RUNNING]
-    held = [one for one in plans if one.record.state in HELD]
+    held = [one for one in plans if one.record.state in HELD and _holds(one)]
     for some, word, colour in ((running, "", "orange"), (held, "in force", "blue")):
         if some:
             words = [link(some[0].plan.title, f"/push/{some[0].plan.id}")]
@@ -74,6 +76,11 @@ def _waiting(plans: Sequence[PlanView]) -> Any:
         words = [link(waiting[0].plan.title, f"/plans/{waiting[0].plan.id}")]
         return _tile("Needs you", f"{len(waiting)} {_plans(waiting)} to decide", words, "orange")
     return _tile("Needs you", "Nothing", "No plan waits for approval.", "gray")
+
+
+def _holds(one: PlanView) -> bool:
+    """Whether any action of a plan still stands; a plan that was given back holds nothing."""
+    return any(step.state is StepState.VERIFIED for step in one.steps)
 
 
 def _plans(some: Sequence[PlanView]) -> str:

@@ -1,0 +1,35 @@
+"""What the first line of Now and the findings say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from dashboard.pages.findings import gathered
+from dashboard.pages.status_strip import outside
+from dashboard.views import FindingView, Sample, Severity
+from twin.site import ComfortBand
+
+AT = datetime(2023, 7, 12, 14, tzinfo=UTC)
+
+
+def sampled(**values: float) -> dict[str, Sample]:
+    return {name: Sample(value=value, at=AT) for name, value in values.items()}
+
+
+def test_only_rooms_with_people_are_uncomfortable_and_the_worst_comes_first() -> None:
+    temperatures = sampled(warm=27.0, hot=29.5, empty=31.0, cold=18.0, fine=22.0)
+    people = sampled(warm=1, hot=2, empty=0, cold=1, fine=3)
+    found = outside(temperatures, people, ComfortBand(min_c=20.0, max_c=26.0))
+    assert found == [("hot", 3.5), ("cold", 2.0), ("warm", 1.0)]
+
+
+def test_the_same_trouble_at_many_points_is_one_line() -> None:
+    findings = [
+        FindingView(id=f"{room}/1", severity=Severity.INFO, subject=room, sentence=f"{room}: 4 steps are missing")
+        for room in ("a", "b", "c")
+    ]
+    other = FindingView(id="d", severity=Severity.WARNING, subject="d", sentence="d: stuck at 21.0 °C")
+    assert [one.text for one in gathered([*findings, other])] == [
+        "3 points: 4 steps are missing (a …)",
+        "d: stuck at 21.0 °C",
+    ]

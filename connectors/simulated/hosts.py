@@ -80,17 +80,22 @@ class SimulatedHosts:
 
     def power_w(self) -> Mapping[str, float]:
         """Electric power of each host from its curve and the demand of its VMs. [W]"""
+        return {host: self._host_power_w(host, share) for host, share in self.cpu_utilization().items()}
+
+    def cpu_utilization(self) -> Mapping[str, float]:
+        """Share of each host's CPU that its VMs ask for, at most 1."""
         load_mips = dict.fromkeys(self._hosts, 0.0)
         for vm, host in self.placement().items():
             load_mips[host] += min(self._demand(vm), self._vms[vm].mips)
-        return {host: self._host_power_w(host, mips) for host, mips in load_mips.items()}
+        kinds = {host: self._types[self._hosts[host].type] for host in load_mips}
+        return {host: min(1.0, mips / (kinds[host].cores * kinds[host].core_mips)) for host, mips in load_mips.items()}
 
-    def _host_power_w(self, host: str, mips: float) -> float:
+    def _host_power_w(self, host: str, share: float) -> float:
         kind = self._types[self._hosts[host].type]
         if not self.is_on(host):
             return kind.sleep_power_w
         steps = len(kind.power_w) - 1
-        where = min(1.0, mips / (kind.cores * kind.core_mips)) * steps
+        where = share * steps
         low = min(int(where), steps - 1)
         return kind.power_w[low] + (where - low) * (kind.power_w[low + 1] - kind.power_w[low])
 

@@ -64,13 +64,14 @@ class EmbeddedWorld:
         self._column = {vm.id: i for i, vm in enumerate(site.vms)}
         self._mips = {vm.id: vm.mips for vm in site.vms}
         self._step = 0
-        self._host_power_w: dict[int, dict[str, float]] = {}
+        self._host_power_w: dict[int, Mapping[str, float]] = {}
+        self._host_cpu: dict[int, Mapping[str, float]] = {}
         self.building.advance_to(self.now)
 
     def it_power_w(self, step: int) -> float:
         """Power of all hosts in a step, as their VMs stand now. [W]"""
         self._step = step
-        self._host_power_w[step] = dict(self.hosts.power_w())
+        self._host_power_w[step], self._host_cpu[step] = self.hosts.power_w(), self.hosts.cpu_utilization()
         return float(sum(self._host_power_w[step].values()))
 
     def telemetry(self) -> pd.DataFrame:
@@ -82,17 +83,20 @@ class EmbeddedWorld:
         rows = self.building.telemetry(self.now)
         first = round((self.now - self.met.days.start).total_seconds() / self.site.step_s)
         index = pd.DatetimeIndex(rows["timestamp"].unique(), name="timestamp")
-        ids = {
-            kind: {p.of: p.id for p in self.site.points_of(kind)}
-            for kind in (PointKind.HOST_POWER, PointKind.VM_CPU_UTILIZATION)
+        steps = range(first, first + len(index))
+        tables = {
+            PointKind.HOST_POWER: pd.DataFrame([self._host_power_w[step] for step in steps], index=index),
+            PointKind.HOST_CPU_UTILIZATION: pd.DataFrame([self._host_cpu[step] for step in steps], index=index),
+            PointKind.VM_CPU_UTILIZATION: pd.DataFrame(
+                self.met.vm_utilization[steps.start : steps.stop], index=index, columns=list(self._column)
+            ),
         }
-        power = pd.DataFrame([self._host_power_w[first + k] for k in range(len(index))], index=index)
-        cpu = pd.DataFrame(self.met.vm_utilization[first : first + len(index)], index=index, columns=list(self._column))
-        frames = [
-            power.rename(columns=ids[PointKind.HOST_POWER]),
-            cpu.rename(columns=ids[PointKind.VM_CPU_UTILIZATION]),
+        long = [
+            frame.rename(columns={point.of: point.id for point in self.site.points_of(kind)})
+            .reset_index()
+            .melt("timestamp", var_name="point")
+            for kind, frame in tables.items()
         ]
-        long = [frame.reset_index().melt("timestamp", var_name="point") for frame in frames]
         return pd.concat([rows, *long], ignore_index=True)
 
     def demand_mips(self, vm: str) -> float:

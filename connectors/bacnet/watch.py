@@ -28,11 +28,16 @@ class Watch:
         self._settings = settings
         self._got = got
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._numbers: dict[str, int] = {}
 
     def start(self, name: str, point: BacnetPoint, client: DeviceClient) -> None:
         """Begins to watch a point; harmless when it is watched already."""
         if name not in self._tasks:
             self._tasks[name] = asyncio.get_running_loop().create_task(self._keep(name, point, client))
+
+    def _number(self, name: str) -> int:
+        """The same subscriber number for a point each time, so that a device renews its subscription, not adds one."""
+        return self._numbers.setdefault(name, len(self._numbers) + 1)
 
     def again(self, names: set[str], starter: Callable[[str], None]) -> None:
         """Drops the subscriptions of a device that came back, and subscribes anew at once."""
@@ -56,6 +61,7 @@ class Watch:
         subscription = self._link.app.change_of_value(
             await client.address(),
             object_identifier(point.object),
+            self._number(name),
             issue_confirmed_notifications=True,
             lifetime=self._settings.cov_lifetime_s,
         )

@@ -104,7 +104,9 @@ async def obey(app, command):
     for priority, item in enumerate(getattr(obj, "priorityArray", None) or [], 1):
         if item.null is None:
             filled[priority] = float(getattr(item, item._choice))
-    return {"value": float(obj.presentValue), "slots": filled}
+    watched = app._cov_detections.get(obj.objectIdentifier)
+    listeners = len(watched.cov_subscriptions) if watched else 0
+    return {"value": float(obj.presentValue), "slots": filled, "listeners": listeners}
 
 
 async def ramp(app, numbers, every_s):

@@ -226,6 +226,19 @@ def test_changes_are_reported_and_silence_makes_them_stale(bacnet_peer: BacnetPe
     wait_until(lambda: connector.latest([point])[0].value == 18.0, 2.0, "change after restart")
 
 
+def test_a_device_that_froze_renews_its_subscription_and_does_not_add_one(bacnet_peer: BacnetPeer, connect) -> None:
+    """Two of each would double its messages, and some devices hold only a few."""
+    connector = connect(settings(bacnet_peer, cov_renew_s=1.0, max_age_s=2.5))
+    point = "zone-1/cooling_setpoint"
+    connector.watch()
+    wait_until(lambda: connector.latest([point])[0].value == 21.0, what="first value")
+    bacnet_peer.signal(signal.SIGSTOP)
+    wait_until(lambda: connector.latest([point])[0].quality is Quality.STALE, 5.0, "stale")
+    bacnet_peer.signal(signal.SIGCONT)
+    wait_until(lambda: connector.latest([point])[0].quality is Quality.GOOD, 10.0, "subscribed again")
+    assert bacnet_peer.tell(do="look", type="analog-value", number=1)["listeners"] == 1
+
+
 def test_a_frozen_device_does_not_block_longer_than_its_timeout(bacnet_peer: BacnetPeer, connect) -> None:
     connector = connect(settings(bacnet_peer))
     connector.read(["plain"])

@@ -1,6 +1,6 @@
 """Live migrations between real libvirt hosts with faults drawn from a seed; every outcome is compared with the kernel.
 
-Run as root: ``python benchmarks/libvirt_faults.py --moves 200 --seed 1`` (``--quick``: 5 moves).
+Run as root: ``python benchmarks/libvirt_faults.py --moves 200 --seed 1 --workers 4`` (``--quick``: 5 moves).
 Prints one JSON line per move and a summary.
 Needs the libvirt rig (README of the rig names the packages), found beside the repository or by UNDERSTUDY_SHARED.
 """
@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,29 +36,30 @@ from connectors.libvirt_hosts.settings import LibvirtHost, LibvirtSettings, Move
 from twin.errors import OutsideWorldError
 from twin.streams import stream
 
-NAME, SUBNET = "undb", "10.213.92"
+CLOCK = "clock broken"
 GUESTS = 4
 DIRTY_CALM, DIRTY_WILD = 40, 900
 MBIT_S = 100
 
 
-def cluster() -> Any:
-    """The rig's Python view of the hosts."""
+def cluster(number: int = 0) -> Any:
+    """The rig's Python view of the hosts of one worker."""
     shared = Path(os.environ.get("UNDERSTUDY_SHARED", ROOT.parent / "shared"))
     folder = shared / "rigs" / "libvirt_cluster"
     sys.path.insert(0, str(folder))
     from rig import Cluster
 
-    made = Cluster(name=NAME, subnet=SUBNET)
+    made = Cluster(name=f"undb{number}", subnet=f"10.213.{90 + number}")
     made.folder = folder
+    made.number = number
     return made
 
 
 def rig_command(rig: Any, *argv: object) -> None:
     """Runs the rig's command line, which leaves no child process with us."""
-    environment = {**os.environ, "RIG_NAME": NAME, "RIG_SUBNET": SUBNET}
+    environment = {**os.environ, "RIG_NAME": rig.name, "RIG_SUBNET": rig.subnet}
     command = [sys.executable, str(rig.folder / "rig.py"), *map(str, argv)]
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=240)
 
 
 def connector_for(rig: Any) -> LibvirtConnector:
@@ -88,9 +89,9 @@ def _signal_daemon(rig: Any, host: str, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _hang(rig: Any, host: str) -> None:
+def _hang(rig: Any, host: str, hang_s: float = 5.0) -> None:
     _signal_daemon(rig, host, signal.SIGSTOP)
-    time.sleep(5.0)
+    time.sleep(hang_s)
     _signal_daemon(rig, host, signal.SIGCONT)
 
 
@@ -130,6 +131,7 @@ DURING: Mapping[str, Strike] = {
     "control path cut": lambda rig, source, target: _cut(rig, source, "ctl"),
     "source daemon hangs": lambda rig, source, target: _hang(rig, source),
     "target daemon hangs": lambda rig, source, target: _hang(rig, target),
+    "target daemon hangs through the hand-over": lambda rig, source, target: _hang(rig, target, 12.0),
 }
 SPECIAL = ("never converges", "target out of memory", "duplicate request", "pusher killed")
 FAULTS = (*DURING, "none", "none", *SPECIAL)
@@ -144,7 +146,6 @@ class Run:
         self.rig = rig
         self.seed = seed
         self.boot_tick: dict[str, int] = dict.fromkeys(rig.guests, 0)
-        self.tally: Counter[str] = Counter()
 
     def step(self, index: int) -> dict[str, object]:
         """One move with one fault, and what was claimed against what is."""
@@ -166,12 +167,12 @@ class Run:
             "adopted": move.adopted,
             "took_s": round(move.took_s, 2),
             "said": move.error[:120],
+            "mended": move.mended,
             "kernel_then": before_healing,
             "kernel": truth,
             "connector": shown.host if shown is not None and shown.active else None,
             "faults_of_ours": self._verdicts(move, fault, truth, before_healing, shown),
         }
-        self.tally.update([f"claimed {move.outcome}", f"fault {fault}", *row["faults_of_ours"]])
         self._revive(guest)
         return row
 
@@ -225,7 +226,7 @@ class Run:
         other.close()
 
     def _after_killed_pusher(self, connector: LibvirtConnector, guest: str, target: str, delay_s: float) -> Move:
-        pusher = subprocess.Popen([sys.executable, __file__, "--push", guest, target], cwd=ROOT)
+        pusher = subprocess.Popen([sys.executable, __file__, "--push", str(self.rig.number), guest, target], cwd=ROOT)
         time.sleep(2.0 + delay_s)
         pusher.kill()
         pusher.wait()
@@ -271,8 +272,8 @@ class Run:
             wrong.append(f"ended as {move.outcome}")
         if move.outcome is Outcome.UNKNOWN and all(sight.reachable for sight in move.sights):
             wrong.append("unknown although both hosts answered")
-        if truth and not self._unbroken(move.guest):
-            wrong.append("clock broken")
+        if truth and not move.mended and not self._unbroken(move.guest):
+            wrong.append(CLOCK)  # while a split lasts, two copies write one log
         return wrong
 
     def _unbroken(self, guest: str) -> bool:
@@ -319,37 +320,59 @@ def _started(work: Callable[[], None], delay_s: float) -> threading.Thread:
     return thread
 
 
-def push(guest: str, target: str) -> None:
+def push(number: str, guest: str, target: str) -> None:
     """The pusher that is to be killed."""
-    connector = connector_for(cluster())
+    connector = connector_for(cluster(int(number)))
     found = connector.look().named(guest)
     if found is not None:
         connector.move(found, target)
 
 
-def run(moves: int, seed: int, told: Callable[[str], object] = print) -> dict[str, object]:
-    """All moves, each told as a line of JSON, then the summary."""
-    rig = cluster()
+def work(number: int, workers: int, moves: int, seed: int) -> None:
+    """The moves of one worker on a rig of its own, each told as a line of JSON on stdout."""
+    rig = cluster(number)
     rig_command(rig, "up", "-n", 3, "-m", GUESTS, "--mem", 96, "--fresh")
     try:
-        work, began = Run(rig, seed), time.monotonic()
-        for index in range(moves):
-            told(json.dumps(work.step(index)))
-        wrong = {name: n for name, n in work.tally.items() if not name.startswith(("claimed ", "fault "))}
-        summary: dict[str, object] = {
-            "migrations": moves,
-            "lost": wrong.get("lost", 0),
-            "doubled": wrong.get("doubled", 0),
-            "untrue_states": sum(n for name, n in wrong.items() if name not in {"lost", "doubled"}),
-            "seed": seed,
-            "minutes": round((time.monotonic() - began) / 60, 1),
-            "claimed": {name[8:]: n for name, n in sorted(work.tally.items()) if name.startswith("claimed ")},
-            "faults": {name[6:]: n for name, n in sorted(work.tally.items()) if name.startswith("fault ")},
-            "wrong": wrong,
-        }
+        steps = Run(rig, seed)
+        for index in range(number, moves, workers):
+            print(json.dumps(steps.step(index)), flush=True)
     finally:
         rig_command(rig, "down")
-    return summary
+
+
+def run(moves: int, seed: int, told: Callable[[str], object] = print, workers: int = 1) -> dict[str, object]:
+    """All moves on as many rigs as there are workers, each told as a line of JSON, then the summary."""
+    began = time.monotonic()
+    command = [sys.executable, __file__, "--moves", str(moves), "--seed", str(seed), "--workers", str(workers)]
+    rows: list[dict[str, Any]] = []
+
+    def follow(number: int) -> None:
+        process = subprocess.Popen([*command, "--worker", str(number)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        for line in process.stdout or ():
+            rows.append(json.loads(line))
+            told(line.strip())
+        process.wait()
+
+    followers = [_started(lambda n=number: follow(n), 0.0) for number in range(workers)]
+    for follower in followers:
+        follower.join()
+    return counted(rows) | {"asked": moves, "seed": seed, "minutes": round((time.monotonic() - began) / 60, 1)}
+
+
+def counted(rows: Sequence[Mapping[str, Any]]) -> dict[str, object]:
+    """The counts of the contract and what they consist of, from the rows of moves."""
+    wrong = Counter(fault for row in rows for fault in row["faults_of_ours"])
+    untrue = [row for row in rows if set(row["faults_of_ours"]) - {"lost", "doubled"}]
+    return {
+        "migrations": len(rows),
+        "faults": dict(Counter(row["fault"] for row in rows)),
+        "lost": wrong["lost"],
+        "doubled": wrong["doubled"],
+        "untrue_states": len(untrue),
+        "splits_ended": sum(bool(row["mended"]) for row in rows),
+        "claimed": dict(Counter(row["claimed"] for row in rows)),
+        "wrong": dict(wrong),
+    }
 
 
 def main() -> None:
@@ -357,15 +380,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moves", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--push", nargs=2, metavar=("GUEST", "TARGET"))
+    parser.add_argument("--workers", type=int, default=1, help="rigs at once")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--push", nargs=3, metavar=("RIG", "GUEST", "TARGET"))
     parser.add_argument("--quick", action="store_true", help="5 moves")
     options = parser.parse_args()
     if options.push:
         push(*options.push)
+    elif options.worker is not None:
+        work(options.worker, options.workers, options.moves, options.seed)
     elif os.geteuid() or shutil.which("libvirtd", path="/usr/sbin:/usr/bin") is None:
         print("libvirt_faults: skipped, needs root and libvirtd", file=sys.stderr)
     else:
-        print(json.dumps(run(5 if options.quick else options.moves, options.seed)))
+        print(json.dumps(run(5 if options.quick else options.moves, options.seed, workers=options.workers)))
 
 
 if __name__ == "__main__":

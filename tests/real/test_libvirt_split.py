@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("libvirt")
 
-from libvirt_moves import Background, moving, reason, settings, slow_down, stop_daemon, to_host, wake_daemon
+from libvirt_moves import Background, job, moving, reason, settings, slow_down, stop_daemon, to_host, wake_daemon
 from peers import wait_until
 
 from connectors.libvirt_hosts.connector import LibvirtConnector
@@ -27,6 +27,7 @@ def hang_through_the_hand_over(rig) -> None:
 
 def lose_the_answer(rig) -> None:
     """The target hears the source, takes the guest over and starts it; the source hears nothing of it."""
+    wait_until(lambda: int(job(rig, "h1").get("memory_iteration", 0)) >= 2, 60.0, "the last pages")
     lost = ["INPUT", "-s", rig.addr("h2"), "-p", "tcp", "--sport", "16509", "-j", "DROP"]
     rig.run("h1", "iptables", "-I", *lost)
     source_goes_on_alone(rig)
@@ -57,9 +58,16 @@ def test_a_target_that_wakes_too_late_loses_its_copy(fresh, connector) -> None:
 
 
 def test_a_source_that_did_not_hear_of_the_arrival_loses_its_copy(fresh, connector) -> None:
-    work = begin(fresh, connector)
-    lose_the_answer(fresh)
-    assert work.end() is None
+    """A slow machine may lose the connection before the hand-over, which is another story: then again."""
+    for _ in range(6):
+        work = begin(fresh, connector)
+        lose_the_answer(fresh)
+        error = work.end()
+        if error is None or "it ran on both" in str(error):
+            break
+        assert fresh.where("g1") == ["h1"], error
+        fresh.reset()
+    assert error is None
     assert fresh.where("g1") == ["h2"]
     assert nothing_left_at(fresh, "h1")
 

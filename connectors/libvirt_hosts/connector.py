@@ -86,9 +86,11 @@ class LibvirtConnector:
         Raises:
             OutsideWorldError: none answers.
         """
-        picture = Picture(look_at_all(self._links.values()))
+        found = look_at_all(self._links.values())
+        picture = Picture(found)
         if not picture.views:
-            message = f"{self.name}: none of the hosts {', '.join(self._links)} answers"
+            said = "; ".join(str(error) for error in found.values())
+            message = f"{self.name}: none of the hosts {', '.join(self._links)} answers: {said}"
             raise OutsideWorldError(message)
         return picture
 

@@ -104,11 +104,11 @@ class HostLink:
         """A new connection; blocks as long as the host likes, so call it from a thread."""
         start_event_loop()
         if self._host.username is None and self._host.password is None:
-            connection = libvirt.open(self._host.uri)
+            connection = libvirt.open(self._host.address)
         else:
             password = self._host.password.load(f"hosts.{self.name}.password") if self._host.password else None
             wanted = [libvirt.VIR_CRED_AUTHNAME, libvirt.VIR_CRED_PASSPHRASE]
-            connection = libvirt.openAuth(self._host.uri, [wanted, self._answer, password], 0)
+            connection = libvirt.openAuth(self._host.address, [wanted, self._answer, password], 0)
         with contextlib.suppress(libvirt.libvirtError):  # a local socket may not need it
             connection.setKeepAlive(*self._keepalive)
         return connection

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
+from urllib.parse import quote
 
 from connectors.secret import SecretSource
 from twin.errors import BadInputError
@@ -23,8 +25,17 @@ class LibvirtHost:
     """The URI by which other hosts reach its daemon; ``uri`` when None."""
     memory_bytes: float | None = None
     """Memory that guests may take together, where it is less than the machine has."""
+    pki_path: str | None = None
+    """Folder of ``cacert.pem``, ``clientcert.pem``, ``clientkey.pem`` for ``qemu+tls``; libvirt's own when None."""
     username: str | None = None
     password: SecretSource | None = None
+
+    @property
+    def address(self) -> str:
+        """The URI that we open, with the folder of our certificates."""
+        if self.pki_path is None:
+            return self.uri
+        return f"{self.uri}{'&' if '?' in self.uri else '?'}pkipath={quote(self.pki_path)}"
 
 
 class StubbornGuest(StrEnum):
@@ -90,5 +101,23 @@ class LibvirtSettings:
                     faults.append(f"hosts.{name}: {uri!r} is not one of {', '.join(_TRANSPORTS)}")
                 if "no_verify=1" in uri:
                     faults.append(f"hosts.{name}: no_verify=1 switches off certificate checks; remove it")
+            faults += _key_faults(name, host)
         if faults:
             raise BadInputError.gather(faults)
+
+
+def _key_faults(name: str, host: LibvirtHost) -> list[str]:
+    """What is wrong with the folder of certificates, empty where none is named."""
+    if host.pki_path is None:
+        return []
+    folder = Path(host.pki_path)
+    if not host.uri.startswith("qemu+tls://"):
+        return [f"hosts.{name}: pki_path is for qemu+tls://, not for {host.uri!r}; remove it"]
+    if not folder.is_absolute():
+        return [f"hosts.{name}: pki_path {host.pki_path!r} is no absolute path"]
+    wanted = ("cacert.pem", "clientcert.pem", "clientkey.pem")
+    missing = [file for file in wanted if not (folder / file).is_file()]
+    if missing:
+        return [f"hosts.{name}: pki_path {host.pki_path} lacks {', '.join(missing)}"]
+    mode = (folder / "clientkey.pem").stat().st_mode & 0o777
+    return [f"hosts.{name}: {folder / 'clientkey.pem'} has mode {mode:o}; make it 600"] if mode & 0o077 else []

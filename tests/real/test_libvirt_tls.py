@@ -1,0 +1,118 @@
+"""libvirt over TLS: a daemon with certificates of an authority made here, clients with right and wrong ones."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("libvirt")
+
+from libvirt_moves import settings
+from peers import require_program
+
+from connectors.libvirt_hosts.connector import LibvirtConnector
+from connectors.libvirt_hosts.settings import LibvirtHost
+from twin.errors import BadInputError, OutsideWorldError
+
+pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+def openssl(*argv: object) -> None:
+    program = require_program("openssl", "openssl")
+    subprocess.run([program, *map(str, argv)], check=True, capture_output=True)
+
+
+def authority(folder: Path) -> Path:
+    folder.mkdir()
+    openssl(
+        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2, "-subj", "/CN=test authority",
+        "-keyout", folder / "cakey.pem", "-out", folder / "cacert.pem",
+    )  # fmt: skip
+    return folder
+
+
+def issue(ca: Path, folder: Path, kind: str, name: str) -> Path:
+    """A key and a certificate for the address or name, beside the authority's own certificate."""
+    folder.mkdir(exist_ok=True)
+    request, extra = folder / "request.pem", folder / "extra.cnf"
+    extra.write_text(f"subjectAltName=IP:{name}\n" if kind == "server" else "extendedKeyUsage=clientAuth\n")
+    openssl(
+        "req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}",
+        "-keyout", folder / f"{kind}key.pem", "-out", request,
+    )  # fmt: skip
+    openssl(
+        "x509", "-req", "-in", request, "-days", 2, "-CA", ca / "cacert.pem", "-CAkey", ca / "cakey.pem",
+        "-CAcreateserial", "-extfile", extra, "-out", folder / f"{kind}cert.pem",
+    )  # fmt: skip
+    (folder / "cacert.pem").write_bytes((ca / "cacert.pem").read_bytes())
+    (folder / f"{kind}key.pem").chmod(0o600)
+    return folder
+
+
+@pytest.fixture
+def ca(rig, tmp_path: Path) -> Iterator[Path]:
+    """The authority whose clients the daemon of h1 lets in."""
+    rig.power_on("h1")
+    ca = authority(tmp_path / "ca")
+    keys = issue(ca, rig.dir / "h1" / "etc" / "tls", "server", rig.addr("h1"))
+    config = rig.dir / "h1" / "etc" / "libvirtd.conf"
+    before = config.read_text()
+    inside = "/etc/libvirt/tls"
+    config.write_text(
+        before.replace("listen_tls = 0", "listen_tls = 1")
+        + f'''ca_file = "{inside}/cacert.pem"\ncert_file = "{inside}/servercert.pem"\n'''
+        + f'''key_file = "{inside}/serverkey.pem"\n'''
+    )
+    assert keys.exists()
+    rig.daemon_kill("h1")
+    rig.daemon_start("h1")
+    yield ca
+    config.write_text(before)
+    rig.daemon_kill("h1")
+    rig.daemon_start("h1")
+
+
+def over_tls(rig, keys: Path) -> LibvirtConnector:
+    host = LibvirtHost(uri=f"qemu+tls://{rig.addr('h1')}/system", pki_path=str(keys))
+    return LibvirtConnector("cloud", replace(settings(rig), hosts={"h1": host}))
+
+
+def test_a_host_is_read_over_tls_with_a_certificate_of_its_authority(rig, ca: Path, tmp_path: Path) -> None:
+    connector = over_tls(rig, issue(ca, tmp_path / "ours", "client", "understudy"))
+    assert connector.read(["host/h1/state"])[0].value == "up"
+
+
+def test_a_server_of_another_authority_is_not_believed(rig, ca: Path, tmp_path: Path) -> None:
+    other = authority(tmp_path / "other")
+    connector = over_tls(rig, issue(other, tmp_path / "ours", "client", "understudy"))
+    with pytest.raises(OutsideWorldError, match=r"(?s)h1.*certificate"):
+        connector.read(["host/h1/state"])
+
+
+def test_a_client_of_another_authority_is_not_let_in(rig, ca: Path, tmp_path: Path) -> None:
+    keys = issue(authority(tmp_path / "other"), tmp_path / "ours", "client", "understudy")
+    (keys / "cacert.pem").write_bytes((ca / "cacert.pem").read_bytes())
+    with pytest.raises(OutsideWorldError, match="h1"):
+        over_tls(rig, keys).read(["host/h1/state"])
+
+
+def test_keys_that_others_may_read_or_that_are_missing_are_named(tmp_path: Path) -> None:
+    def wanted() -> LibvirtHost:
+        return LibvirtHost(uri="qemu+tls://h1/system", pki_path=str(tmp_path))
+
+    def build() -> None:
+        from connectors.libvirt_hosts.settings import LibvirtSettings
+
+        LibvirtSettings(hosts={"h1": wanted()})
+
+    with pytest.raises(BadInputError, match=r"lacks cacert\.pem, clientcert\.pem, clientkey\.pem"):
+        build()
+    for file in ("cacert.pem", "clientcert.pem", "clientkey.pem"):
+        (tmp_path / file).write_text("x")
+        (tmp_path / file).chmod(0o644)
+    with pytest.raises(BadInputError, match="mode 644; make it 600"):
+        build()

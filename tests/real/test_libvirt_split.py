@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 pytest.importorskip("libvirt")
@@ -20,9 +22,13 @@ def source_goes_on_alone(rig) -> None:
 
 
 def hang_through_the_hand_over(rig) -> None:
-    """The target's daemon sleeps until the source has given it up."""
+    """The target's daemon sleeps until the source has given it up, and long enough to prove that.
+
+    The source counts from the last answer, which may be seconds before the hand-over.
+    """
     stop_daemon(rig, "h2")
     source_goes_on_alone(rig)
+    time.sleep(6.5)
 
 
 def lose_the_answer(rig) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "real")]
 
-from peers import BacnetPeer, free_port
+from peers import BacnetPeer, free_port, wait_until
 
 from connectors.bacnet.connector import BacnetConnector
 from connectors.bacnet.settings import BacnetDevice, BacnetPoint, BacnetSettings
@@ -45,6 +45,7 @@ class Soak:
         """Ten minutes, or what was asked for."""
         self._ramp()
         self.connector.watch(self.watched)
+        wait_until(self._all_seen, 60.0, "a first value of every watched point")
         self._hold()
         began = time.monotonic()
         next_poll, events = began, [(0.3, self._restart), (0.6, self._freeze)]
@@ -73,6 +74,9 @@ class Soak:
         )
         self.device.process.stdin.flush()
         self.device.process.stdout.readline()
+
+    def _all_seen(self) -> bool:
+        return all(reading.value is not None for reading in self.connector.latest(self.watched))
 
     def _hold(self) -> None:
         self.connector.apply(

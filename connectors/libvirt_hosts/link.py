@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import threading
 import time
 from collections.abc import Callable
@@ -42,6 +43,19 @@ def start_event_loop() -> None:
 def _run_events() -> None:
     while True:
         libvirt.virEventRunDefaultImpl()
+
+
+def never_finalize(connection: Any) -> None:
+    """Keeps the interpreter from closing a connection by itself.
+
+    At exit no event loop is left to notice that a host is gone, so that close would wait for its answer for ever.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+
+
+def discard(connection: Any) -> Pending[Any]:
+    """Closes a connection in a thread of its own, since a host that is gone lets it wait."""
+    return Pending(connection.close)
 
 
 class Pending(Generic[T]):
@@ -109,6 +123,7 @@ class HostLink:
             password = self._host.password.load(f"hosts.{self.name}.password") if self._host.password else None
             wanted = [libvirt.VIR_CRED_AUTHNAME, libvirt.VIR_CRED_PASSPHRASE]
             connection = libvirt.openAuth(self._host.address, [wanted, self._answer, password], 0)
+        never_finalize(connection)
         with contextlib.suppress(libvirt.libvirtError):  # a local socket may not need it
             connection.setKeepAlive(*self._keepalive)
         return connection
@@ -133,7 +148,7 @@ class HostLink:
         pending = Pending(lambda: work(self._connected()))
         if not pending.done(limit_s):
             self._hanging.append(pending)
-            self._connection = None
+            self.close(wait_s=0.0)
             message = f"{self.name}: no answer within {limit_s:g} s"
             raise HostError(message)
         try:
@@ -144,11 +159,19 @@ class HostLink:
 
     def start(self, work: Callable[[Any], T]) -> Pending[T]:
         """Begins a long call on a connection of its own."""
-        return Pending(lambda: work(self.open()))
+        return Pending(lambda: self._work_alone(work))
+
+    def _work_alone(self, work: Callable[[Any], T]) -> T:
+        connection = self.open()
+        try:
+            return work(connection)
+        finally:
+            discard(connection)
 
     def _connected(self) -> Any:
         connection = self._connection
         if connection is None or not connection.isAlive():
+            self.close(wait_s=0.0)
             connection = self.open()
             self._connection = connection
         return connection
@@ -167,9 +190,8 @@ class HostLink:
         self.call(lambda connection: connection.getLibVersion())
         return time.monotonic() - start
 
-    def close(self) -> None:
+    def close(self, wait_s: float | None = None) -> None:
         """Forgets the connection; guests and running jobs are not affected."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(libvirt.libvirtError):
-                Pending(connection.close).done(self._timeout_s)
+            discard(connection).done(self._timeout_s if wait_s is None else wait_s)

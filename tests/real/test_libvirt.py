@@ -301,6 +301,26 @@ def test_no_guest_is_started_while_a_host_that_may_run_it_cannot_be_asked(fresh,
     assert fresh.where("g1") == ["h1"]
 
 
+def test_a_process_ends_although_a_host_that_it_asked_went_dark(fresh, tmp_path: Path) -> None:
+    program = tmp_path / "look.py"
+    program.write_text(
+        "import sys; sys.path[:0] = sys.argv[1:3]\n"
+        "from libvirt_moves import *\nfrom peers import rig_cluster\n"
+        "connector = LibvirtConnector('cloud', settings(rig_cluster()))\n"
+        "connector.read(['host/h3/state']); print('ready', flush=True); input()\n"
+    )
+    root = Path(__file__).parents[2]
+    command = [sys.executable, program, root, root / "tests" / "real"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as looker:
+        try:
+            assert looker.stdout.readline() == "ready\n"
+            fresh.cut("h3")
+            looker.communicate("\n", timeout=20.0)
+            assert looker.returncode == 0
+        finally:
+            looker.kill()
+
+
 def test_rows_of_all_hosts_and_guests_are_fetched(rig, connector) -> None:
     connector.fetch(None, None)
     time.sleep(0.3)

@@ -101,6 +101,7 @@ def ingest(
     since: datetime | None = None,
     until: datetime | None = None,
     histories: Mapping[str, TelemetrySource] | None = None,
+    anew: bool = False,
     progress: Told | None = None,
 ) -> Ingested:
     """Reads sources into the store and examines the whole store.
@@ -114,6 +115,7 @@ def ingest(
         since: leaves out earlier rows.
         until: leaves out this moment and later.
         histories: connectors with history, for sources that name one.
+        anew: what the store holds of the sources' points goes first, as after a corrected unit.
         progress: told how far it is.
 
     Raises:
@@ -127,6 +129,8 @@ def ingest(
         batches, source = _batches(
             site_file, name, files, since, until, histories or {}, _tell(progress, i, len(wanted), name)
         )
+        if anew:
+            telemetry.store.remove([point.id for point in site_file.sources[name].points], now)
         with telemetry.store.collecting() as collector:
             quarantined += _collect(batches, collector, telemetry, now, site_file.site.step_s, findings)
         done[name] = collector.total

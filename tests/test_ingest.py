@@ -130,6 +130,18 @@ def test_a_second_feed_with_other_values_keeps_both_and_says_so(
     assert finding["point"] == "core/zone_air_temperature"
 
 
+def test_a_corrected_unit_is_read_anew(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without forgetting, every value would stand twice and be kept out."""
+    site = workspace / "site.yaml"
+    right = site.read_text()
+    site.write_text(right.replace("unit: degF", "unit: degC"))
+    told(capsys, "ingest", "--workspace", str(workspace))
+    site.write_text(right)
+    again = told(capsys, "ingest", "--anew", "--workspace", str(workspace))
+    assert (again["new_rows"], again["conflicting"]) == (again["rows"], 0)
+    assert not {"wrong_unit_suspected", "conflicting_duplicate"} & {one["kind"] for one in again["findings"]}
+
+
 def test_findings_are_kept_in_the_workspace(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = table()
     broken.loc[200:230, "core.temp_f"] = 71.3

@@ -44,6 +44,10 @@ def ingest(
     source: Annotated[list[str] | None, typer.Option("--source", help="Source to read; all by default.")] = None,
     since: Annotated[str | None, typer.Option("--since", help="First moment, e.g. 2023-01-01.")] = None,
     until: Annotated[str | None, typer.Option("--until", help="End, this moment itself left out.")] = None,
+    anew: Annotated[
+        bool,
+        typer.Option("--anew", help="Forget first what the store holds of these sources' points (a corrected unit)."),
+    ] = False,
     follow: Annotated[
         float | None, typer.Option("--follow", min=1.0, help="Then go on, every so many seconds, until stopped.")
     ] = None,
@@ -56,6 +60,8 @@ def ingest(
     from connectors.ingest import ingest as read_sources
     from connectors.settings import load_site
 
+    if anew and (since or until):
+        raise BadInputError("--anew replaces whole series; leave out --since and --until")
     site_file = load_site(require_workspace(workspace) / "site.yaml")
     zone = site_file.site.time_zone
     telemetry = Telemetry(var(workspace, "telemetry", ".keep").parent)
@@ -72,6 +78,7 @@ def ingest(
             since=first,
             until=last,
             histories=histories,
+            anew=anew,
             progress=tell,
         )
     dead = {name: state.told for name, state in health.items() if not state.ok}

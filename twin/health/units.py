@@ -62,8 +62,8 @@ def _suspect(series: Series, first: int, last: int, suspicion: Suspicion, shown:
     span = "throughout" if whole else f"from {series.moment(first):%Y-%m-%d %H:%M} UTC on"
     own = series.facts.unit
     sentence = (
-        f"{shown:g} {own} {span} looks like {suspicion.unit}; confirm the unit in site.yaml, nothing was converted "
-        "and the span is kept out of calibration"
+        f"{shown:g} {own} {span} looks like {suspicion.unit}; nothing was converted and the span is kept out of "
+        "calibration; correct the unit in site.yaml and read again with 'understudy ingest --anew'"
     )
     return series.finding(FindingKind.WRONG_UNIT, first, last, sentence, excluded=True, example=shown)
 

@@ -33,7 +33,7 @@ def _kpi(name: str, unit: str, description: str, better: Literal["lower", "highe
 KPIS: Mapping[str, Kpi] = {
     kpi.name: kpi
     for kpi in (
-        _kpi("electricity_kwh", "kWh", "electricity of HVAC, lights, plugs and IT; other loads that a meter covers (outdoor lights) do not change and are left out"),
+        _kpi("electricity_kwh", "kWh", "electricity of HVAC, lights, plugs and IT, without other metered loads"),
         _kpi("gas_kwh", "kWh", "gas for space heating, as heat of combustion"),
         _kpi("hvac_kwh", "kWh", "electricity of fans, cooling and electric heating"),
         _kpi("fan_kwh", "kWh", "electricity of fans"),

@@ -11,8 +11,8 @@ from typing import Any
 from unittest.mock import patch
 
 import connectors.change_control.lease as lease_module
-import connectors.change_control.pusher as pusher_module
 import connectors.change_control.rollback as rollback_module
+import connectors.change_control.session as session_module
 import connectors.governance.approvals as approvals_module
 import connectors.plan_store.store as store_module
 import twin.plans.waves as waves_module
@@ -66,14 +66,14 @@ def _relative_retry() -> Patches:
 
 
 def _missing_metric_is_zero() -> Patches:
-    real = pusher_module.judge_guard
+    real = session_module.judge_guard
 
     def judge(guard: Any, reading: Reading | None, now: datetime) -> Judgement:
         if reading is None or reading.value is None:
             reading = Reading(point=guard.point, value=0.0, at=now)
         return real(guard, reading, now)
 
-    return ((pusher_module, "judge_guard", judge),)
+    return ((session_module, "judge_guard", judge),)
 
 
 def _swallowed_guard() -> Patches:

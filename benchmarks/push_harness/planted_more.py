@@ -21,7 +21,7 @@ from connectors.change_control.session import Session
 from connectors.plan_store import PlanStore
 from twin.plan import Action, PlanState, Reading, StepState
 from twin.plans.document import Step
-from twin.plans.judge import Judgement, Verdict
+from twin.plans.judge import Verdict
 from twin.plans.records import Change, PlanRecord, StepRecord, StopRecord
 
 Patches = tuple[tuple[Any, str, Any], ...]
@@ -118,10 +118,7 @@ def _attempts_are_not_counted() -> Patches:
 
 
 def _confirmed_unseen() -> Patches:
-    def judge(guard: Any, *_: Any) -> Judgement:
-        return Judgement(verdict=Verdict.PASS, name=guard.name, reason="")
-
-    return ((caretaker_module, "judge_guard", judge),)
+    return ((caretaker_module, "worst", lambda _: Verdict.PASS),)
 
 
 def _held_for_ever() -> Patches:

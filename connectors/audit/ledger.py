@@ -15,27 +15,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from connectors.audit.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, open_plans
 from twin.errors import OutsideWorldError, RefusedError
 from twin.plans.records import AuditRow, Finding
 from twin.ports import Clock
 from twin.text.canonical import canonical
 
-SCHEMA_VERSION = 1
 GENESIS = "0" * 64
 LOCK_WAIT_S = 5.0
 RESERVE_BYTES = 262_144
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS record(
-  kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS audit(
-  seq INTEGER PRIMARY KEY, at TEXT NOT NULL, actor TEXT NOT NULL, event TEXT NOT NULL, subject TEXT NOT NULL,
-  payload TEXT NOT NULL, previous TEXT NOT NULL, digest TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS lease(
-  site TEXT PRIMARY KEY, epoch INTEGER NOT NULL, holder TEXT NOT NULL, since TEXT NOT NULL, beat INTEGER NOT NULL,
-  clean INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
 _TROUBLE = (sqlite3.Error, UnicodeDecodeError)
 """What a rotten file makes SQLite or its texts raise."""
 _COLUMNS = "seq, at, actor, event, subject, payload, previous, digest"
@@ -107,21 +96,40 @@ class Ledger:
         try:
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
             if version > SCHEMA_VERSION:
-                message = (
-                    f"{self._path}: journal schema {version} is newer than {SCHEMA_VERSION}, which this version reads; "
-                    "open it with the newer version"
-                )
-                raise RefusedError(message)
-            if version == SCHEMA_VERSION:
-                return
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
+                self._refuse_newer(version)
+            if version == 0:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.executescript(f"BEGIN IMMEDIATE;{TABLES}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
+            for older in range(max(version, 1), SCHEMA_VERSION if version else 0):
+                self._migrate(older)
         except _TROUBLE as error:
             message = f"{self._path}: cannot be read: {error}; restore it from a copy, it is never repaired in place"
             raise OutsideWorldError(message) from error
         finally:
             with suppress(*_TROUBLE):
                 self._db.execute("PRAGMA synchronous = FULL")
+
+    def _refuse_newer(self, version: int) -> None:
+        plans = ", ".join(open_plans(self._db)) or "none"
+        message = (
+            f"{self._path}: journal schema {version} is newer than {SCHEMA_VERSION}, which this version reads; "
+            f"open plans: {plans}. Nothing is done: finish or undo them with the newer version"
+        )
+        raise RefusedError(message)
+
+    def _migrate(self, older: int) -> None:
+        """One version on, with its audit row, or not at all; plans in flight stay as they are."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            if self._db.execute("PRAGMA user_version").fetchone()[0] == older:
+                self._db.execute(MIGRATIONS[older])
+                self._db.execute(f"PRAGMA user_version = {older + 1}")
+                facts = {"from": older, "to": older + 1, "open_plans": open_plans(self._db)}
+                self._append("understudy", "journal migrated", "journal", facts)
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
 
     @contextmanager
     def transaction(self, actor: str, event: str, subject: str, payload: Mapping[str, object]) -> Iterator[Transaction]:
@@ -242,6 +250,12 @@ class Ledger:
         """Sequence number and digest of the last row; (0, zeros) of an empty log."""
         row = self.row("SELECT seq, digest FROM audit ORDER BY seq DESC LIMIT 1")
         return (0, GENESIS) if row is None else (int(row[0]), str(row[1]))
+
+    def count(self, event: str, subject: str | None = None) -> int:
+        """Rows of the log with an event, of one subject or of all."""
+        query = "SELECT count(*) FROM audit WHERE event = ?" + ("" if subject is None else " AND subject = ?")
+        row = self.row(query, (event,) if subject is None else (event, subject))
+        return 0 if row is None else int(row[0])
 
     def verify(self) -> list[Finding]:
         """What is wrong with the log and the records, each with its row; empty when all is as it was written."""

@@ -11,7 +11,7 @@ from connectors.change_control.rollback import Rollback
 from connectors.change_control.session import Session
 from twin.errors import StoppedError
 from twin.plan import PlanState
-from twin.plans.judge import Verdict, judge_guard, worst
+from twin.plans.judge import Verdict, worst
 from twin.plans.records import Change, PlanRecord
 
 _S = PlanState
@@ -118,7 +118,7 @@ class Caretaker(Desk):
             session = self._session_back(lease, record.plan_id, self._holder)
             if session.salvaged:
                 return self._roll_back(session, "its document was changed in the store")
-            found = [judge_guard(g, session.look_at(g.connector, [g.point])[0], now) for g in session.plan.guards]
+            found = session.judge_guards()
             reasons = "; ".join(f"{j.name}: {j.reason}" for j in found if j.verdict is not Verdict.PASS)
             if worst(found) is Verdict.PASS:
                 try:

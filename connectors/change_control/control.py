@@ -9,12 +9,15 @@ from connectors.change_control.desk import HOLDING
 from connectors.change_control.pusher import Pusher
 from connectors.change_control.session import Session
 from twin.errors import OutsideWorldError, RefusedError
-from twin.plan import PlanState
-from twin.plans.guardrails import Sight, sight
+from twin.plan import Action, PlanState
+from twin.plans.calm import Reversal
+from twin.plans.guardrails import Sight, same, sight
 from twin.plans.premises import Stale
 from twin.plans.records import Change, PlanRecord
 
 _S = PlanState
+REVERSAL_REFUSED = "reversal refused"
+"""Event of the audit log; how often it happened tells whether the optimiser alternates."""
 _STARTED = frozenset({_S.PUSHING, _S.PAUSED, _S.PUSHED, _S.CONFIRMED, _S.ROLLING_BACK, _S.ROLLED_BACK, _S.STUCK})
 _BUSY = frozenset({_S.PUSHING, _S.PAUSED, _S.ROLLING_BACK, _S.STUCK})
 
@@ -36,9 +39,10 @@ class ChangeControl(Caretaker):
         self._require_sound_log()
         with self._leased() as lease:
             self._recover(lease)
-            self._require_free_site(plan_id)
+            self._require_free_site(plan_id, actor)
             session = self._session(lease, plan_id, actor)
             self._require_plan(session)
+            self._require_evidence(session)
             self._require_fresh(session)
             self._start(session)
             return Pusher(session).run()
@@ -89,9 +93,21 @@ class ChangeControl(Caretaker):
         refusals = self._gate.plan_refusals(self._store.view(session.plan_id), now)
         if refusals:
             self._store.note(session.actor, "push refused", session.plan_id, {"refusals": list(refusals)})
+            for said in refusals:
+                if isinstance(said, Reversal):
+                    self._count_reversal(session.plan_id, session.actor, said)
             if stale := [said for said in refusals if isinstance(said, Stale)]:
                 self._supersede(session, "; ".join(stale))
             message = f"plan {session.plan_id[:12]} may not be pushed: {'; '.join(refusals)}"
+            raise RefusedError(message)
+
+    def _require_evidence(self, session: Session) -> None:
+        """A plan whose guards prove nothing would only be paused after its first wave: it is not started."""
+        doubts = self._doubts()
+        flagged = [f"{g.point}: {doubts[g.point]}" for g in session.plan.guards if g.point in doubts]
+        if flagged:
+            said = f"what should guard it is flagged: {'; '.join(flagged)}. Repair the sensor or ingest newer telemetry"
+            message = f"plan {session.plan_id[:12]} may not be pushed: {said}"
             raise RefusedError(message)
 
     def _require_fresh(self, session: Session) -> None:
@@ -119,21 +135,28 @@ class ChangeControl(Caretaker):
         )
         raise RefusedError(message)
 
-    def _require_free_site(self, plan_id: str) -> None:
+    def _count_reversal(self, plan_id: str, actor: str, reason: str) -> None:
+        self._store.note(actor, REVERSAL_REFUSED, plan_id, {"reason": reason})
+
+    def _require_free_site(self, plan_id: str, actor: str) -> None:
         busy = [r for r in self._store.records() if r.state in _BUSY and r.plan_id != plan_id]
         if busy:
             said = ", ".join(f"{r.plan_id[:12]} is {r.state}: {r.reason}" for r in busy)
             message = f"the site takes no other push now: {said}"
             raise RefusedError(message)
-        targets = {(s.action.connector, s.action.point) for s in self._store.plan(plan_id).steps()}
+        actions = {(s.action.connector, s.action.point): s.action for s in self._store.plan(plan_id).steps()}
         for record in self._store.records():
             if record.state is _S.PUSHED and record.plan_id != plan_id:
                 held = {(s.action.connector, s.action.point) for s in self._store.plan(record.plan_id).steps()}
-                if targets & held:
-                    message = (
-                        f"plan {record.plan_id[:12]} still soaks on {sorted(targets & held)[0][1]}; wait or undo it"
-                    )
+                if shared := sorted(actions.keys() & held):
+                    message = f"plan {record.plan_id[:12]} still soaks on {shared[0][1]}; wait or undo it"
+                    if any(self._takes_back(record.plan_id, actions[target]) for target in shared):
+                        self._count_reversal(plan_id, actor, message)
                     raise RefusedError(message)
+
+    def _takes_back(self, plan_id: str, action: Action) -> bool:
+        prior = self._store.prior_of(plan_id, action.point)
+        return prior is not None and same(action.value, prior, action.tolerance)
 
     def pause(self, plan_id: str, actor: str, reason: str = "pause asked for") -> PlanRecord:
         """Asks the pusher to hold before its next write; when nobody pushes, the plan is paused at once."""

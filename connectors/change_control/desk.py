@@ -43,6 +43,7 @@ class Desk:
         *,
         holder: str | None = None,
         proof: Callable[[], Sequence[Finding]] | None = None,
+        doubts: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._store = store
         self._connectors = connectors
@@ -52,6 +53,7 @@ class Desk:
         self._settings = settings or PushSettings()
         self._holder = holder or process_name()
         self._proof = proof or store.verify
+        self._doubts = doubts
 
     def records(self) -> Sequence[PlanRecord]:
         """Where all plans of the site stand."""
@@ -142,6 +144,7 @@ class Desk:
             settings=self._settings,
             lease=lease,
             gate=self._gate,
+            doubts=self._doubts,
             plan=plan,
             plan_id=plan_id,
             salvaged=salvaged,

@@ -91,10 +91,9 @@ class Lease:
         """
         if not self._lock.take():
             self._outwait()
-        before = self._store.lease()
         self._shown_at_s = self._clock.monotonic()
-        self.epoch = self._store.take_lease(self._holder)
-        if before is not None and not before.clean:
+        self.epoch, clean = self._store.take_lease(self._holder)
+        if not clean:
             self._pass(self._settings.write_timeout_s)
         self.renew()
 

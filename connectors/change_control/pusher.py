@@ -18,7 +18,7 @@ from twin.errors import OutsideWorldError, RefusedError, StoppedError
 from twin.plan import Action, CheckVerdict, PlanState, Reading, Receipt, StepState
 from twin.plans.document import Step, Wave
 from twin.plans.guardrails import Sight, sight
-from twin.plans.judge import Judgement, Verdict, judge_guard, judge_rooms, worst
+from twin.plans.judge import Judgement, Verdict, judge_rooms, worst
 from twin.plans.records import PlanRecord, StepRecord
 from twin.streams import stream
 from twin.text.canonical import plain
@@ -116,10 +116,7 @@ class Pusher:
         self._require_road()
 
     def _guards(self) -> list[Judgement]:
-        now = self._s.clock.now()
-        return [
-            judge_guard(guard, self._s.look_at(guard.connector, [guard.point])[0], now) for guard in self._plan.guards
-        ]
+        return self._s.judge_guards()
 
     def _require_no_breach(self) -> None:
         """A breach need not wait for the end of the settle time; silence may."""
@@ -138,11 +135,11 @@ class Pusher:
         test = self._plan.room_test
         if test is None:
             return {}
-        readings = self._s.look_at(test.connector, list(test.points.values()))
+        readings, doubts = self._s.look_at(test.connector, list(test.points.values())), self._s.doubts()
         return {
             room: reading.value
             for room, reading in zip(test.points, readings, strict=True)
-            if isinstance(reading.value, float)
+            if isinstance(reading.value, float) and reading.point not in doubts
         }
 
     # ---- may we go on? -----------------------------------------------------------------------------------------
@@ -171,7 +168,9 @@ class Pusher:
         view = self._s.view()
         if view.record.state is not PlanState.PUSHING:
             raise Leave(PlanState.PAUSED, f"the plan is {view.record.state}")
-        refusals = self._s.gate.step_refusals(view, wave, step, self._s.clock.now())
+        refusals = list(self._s.gate.step_refusals(view, wave, step, self._s.clock.now()))
+        if (finding := self._s.doubts().get(step.action.point)) is not None:
+            refusals.append(f"reading {step.action.point} back would prove nothing while it is flagged: {finding}")
         if refusals:
             raise Leave(PlanState.PAUSED, "; ".join(refusals))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -14,6 +14,7 @@ from twin.errors import OutsideWorldError, RefusedError
 from twin.plan import Action, Capability, PlanState, Quality, Reading, Receipt
 from twin.plans.document import Plan, Step, Undo, Wave
 from twin.plans.guardrails import OWN, age_s
+from twin.plans.judge import Judgement, Verdict, judge_guard
 from twin.plans.records import Change, PlanRecord, PlanView, StepRecord
 from twin.ports import Clock, Connector, Settler
 
@@ -54,6 +55,8 @@ class Session:
     plan_id: str
     salvaged: bool = False
     """The document was changed: only the way back is open."""
+    doubts: Callable[[], Mapping[str, str]] = dict
+    """Points whose data are flagged now, with the finding: they prove nothing, neither as guard nor as read-back."""
     failures: dict[str, int] = field(default_factory=dict)
     _positions: dict[str, int] = field(init=False, repr=False)
     _undo: dict[str, Undo] = field(init=False, repr=False)
@@ -172,6 +175,18 @@ class Session:
             reading if age_s(reading, now) <= old else Reading(point=reading.point, value=None, at=reading.at)
             for reading in readings
         ]
+
+    def judge_guards(self) -> list[Judgement]:
+        """Each guard of the plan against a reading of now; a point whose data are flagged is no evidence."""
+        now, doubts = self.clock.now(), self.doubts()
+        found = []
+        for guard in self.plan.guards:
+            if (finding := doubts.get(guard.point)) is not None:
+                reason = f"{guard.point} is no evidence while it is flagged: {finding}"
+                found.append(Judgement(verdict=Verdict.INCONCLUSIVE, name=guard.name, reason=reason))
+            else:
+                found.append(judge_guard(guard, self.look_at(guard.connector, [guard.point])[0], now))
+        return found
 
     def failed(self, connector: str) -> None:
         """Counts a failure of a device."""

@@ -98,4 +98,5 @@ class GovernedGate:
 
     def _calm_faults(self, view: PlanView, step: Step, now: datetime) -> list[str]:
         touch = self._store.touch(step.action.connector, step.action.point)
-        return calm_faults(self._calm, step, touch, view.record.plan_id, now)
+        before = None if touch is None else self._store.prior_of(touch.plan_id, step.action.point)
+        return calm_faults(self._calm, step, touch, view.record.plan_id, now, before=before)

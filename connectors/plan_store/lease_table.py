@@ -61,17 +61,21 @@ class LeaseTable:
         since = datetime.fromisoformat(row[2])
         return LeaseRow(epoch=row[0], holder=row[1], since=since, beat=row[3], clean=bool(row[4]))
 
-    def take_lease(self, holder: str) -> int:
-        """Raises the epoch in the holder's name; whoever held it before is fenced from now on."""
+    def take_lease(self, holder: str) -> tuple[int, bool]:
+        """Raises the epoch in the holder's name; whoever held it before is fenced from now on.
+
+        Returns:
+            The epoch, and whether the holder before left in good order; otherwise a write of it may be on its way.
+        """
         return self._fitting(lambda: self._take_lease(holder))
 
-    def _take_lease(self, holder: str) -> int:
+    def _take_lease(self, holder: str) -> tuple[int, bool]:
         now = self._clock.now().isoformat()
         with self.ledger.transaction(holder, "lease taken", self.site, {"holder": holder}) as t:
-            row = t.execute("SELECT epoch FROM lease WHERE site = ?", (self.site,)).fetchone()
+            row = t.execute("SELECT epoch, clean FROM lease WHERE site = ?", (self.site,)).fetchone()
             epoch = 1 if row is None else row[0] + 1
             t.execute("INSERT OR REPLACE INTO lease VALUES(?, ?, ?, ?, 0, 0)", (self.site, epoch, holder, now))
-        return epoch
+        return epoch, row is None or bool(row[1])
 
     def beat(self, epoch: int, *, clean: bool = False) -> None:
         """Shows that the holder lives, or that it leaves in good order.

@@ -17,7 +17,7 @@ from connectors.plan_store.lease_table import LeaseTable
 from connectors.plan_store.salvage import salvaged_plan
 from connectors.plan_store.transitions import StaleVersionError, next_record, next_step
 from twin.errors import BadInputError, OutsideWorldError, RefusedError, StoppedError
-from twin.plan import NEXT, PlanState, StepState
+from twin.plan import NEXT, PlanState, StepState, Value
 from twin.plans.calm import Touch, next_touch
 from twin.plans.document import Plan
 from twin.plans.records import Approval, AuditRow, Change, Finding, PlanRecord, PlanView, StepRecord, StopRecord
@@ -137,10 +137,15 @@ class PlanStore(LeaseTable):
         return plan
 
     def plan_for_the_way_back(self, plan_id: str) -> tuple[Plan, bool]:
-        """The plan, or what its sound step records still say of it when the document was changed; and whether so."""
+        """The plan; or, when its document was changed or is of another version, what its sound step records still say.
+
+        The flag tells which.
+        """
         try:
             return self.plan(plan_id), False
-        except RefusedError:
+        except (RefusedError, BadInputError):
+            if self.ledger.text("document", plan_id) is None:
+                raise
             rotten = {finding.row for finding in self.verify()}
             steps = [
                 step for step in self.steps(plan_id) if f"record step/{_step_key(plan_id, step.position)}" not in rotten
@@ -176,6 +181,11 @@ class PlanStore(LeaseTable):
         """When we last wrote to a target."""
         body = self.ledger.get("touch", f"{connector}/{point}")
         return None if body is None else thing_from(Touch, body)
+
+    def prior_of(self, plan_id: str, point: str) -> Value | None:
+        """What a point showed before a plan first wrote to it; None when it did not, or undid it."""
+        receipts = [step for step in self.steps(plan_id) if step.touched and step.receipt is not None]
+        return next((step.prior for step in receipts if step.receipt and step.receipt.point == point), None)
 
     def view(self, plan_id: str) -> PlanView:
         """A plan with all that is known of it."""

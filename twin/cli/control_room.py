@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -105,7 +105,16 @@ def open_control_room(
         rulebook=rulebook,
     )
     lock = FileLock(folder.lock_file)
-    control = ChangeControl(store, world, clock, gate, lock, settings, proof=lambda: folder.verify(store))
+    control = ChangeControl(
+        store,
+        world,
+        clock,
+        gate,
+        lock,
+        settings,
+        proof=lambda: folder.verify(store),
+        doubts=lambda: flagged_points(workspace, clock.now()),
+    )
     return ControlRoom(
         folder=folder,
         store=store,
@@ -144,6 +153,18 @@ def ground_of(workspace: Path, plan: Plan) -> Ground:
         with suppress(BadInputError):
             weather = outdoor_means(here, present(here), days)
     return Ground(outdoor_mean_c=weather, **present_ground(workspace))
+
+
+def flagged_points(workspace: Path, now: datetime) -> dict[str, str]:
+    """Points whose data are excluded by a finding that reaches into the last day; they prove nothing now."""
+    from connectors.ingest import Telemetry
+
+    found = Telemetry(workspace / "var" / "telemetry").findings()
+    return {
+        one.point: one.sentence
+        for one in found
+        if one.excluded and one.point and (one.end is None or one.end >= now - timedelta(days=1))
+    }
 
 
 def principal_of(room: ControlRoom, name: str | None) -> Principal:

@@ -69,14 +69,18 @@ def _step_states(room: ControlRoom, record: PlanRecord) -> dict[str, str]:
 @plans.command("list")
 def list_plans(workspace: WorkspaceOption = HERE, as_json: JsonOption = False) -> None:
     """All plans of the workspace, oldest change first."""
+    from connectors.change_control import REVERSAL_REFUSED
+
     room = open_control_room(workspace)
     rows = [(record, room.store.plan(record.plan_id)) for record in room.store.records()]
     if as_json:
         listed = [{**record_document(r), "title": p.title, "risk_class": p.risk_class} for r, p in rows]
-        print_json({"plans": listed})
+        print_json({"plans": listed, "reversals_refused": room.store.ledger.count(REVERSAL_REFUSED)})
         return
     table = [[r.plan_id[:12], r.state.value, p.title, str(p.risk_class), f"{r.since:%Y-%m-%d %H:%M}"] for r, p in rows]
     print_table("Plans", ["id", "state", "title", "risk", "since (UTC)"], table)
+    if refused := room.store.ledger.count(REVERSAL_REFUSED):
+        say(f"{refused} changes were refused because they would have taken back a change of a moment ago")
 
 
 @plans.command("show")

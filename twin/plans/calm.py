@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from twin.plan import ActionKind
+from twin.plan import ActionKind, Value
 from twin.plans.document import Interval, Step
 from twin.plans.guardrails import same
 
@@ -41,14 +41,33 @@ def next_touch(before: Touch | None, plan_id: str, now: datetime) -> Touch:
     return Touch(at=now, plan_id=plan_id, day=day, writes_today=count + 1)
 
 
-def calm_faults(calm: Calm, step: Step, touch: Touch | None, plan_id: str, now: datetime) -> list[str]:
-    """Why a target should be left alone now; the steps of one plan do not disturb each other."""
+class Reversal(str):  # a sentence like every other refusal
+    """A change that would take back one whose dwell is not over: refused, and counted apart."""
+
+    __slots__ = ()
+
+
+def calm_faults(
+    calm: Calm, step: Step, touch: Touch | None, plan_id: str, now: datetime, *, before: Value | None = None
+) -> list[str]:
+    """Why a target should be left alone now; the steps of one plan do not disturb each other.
+
+    Args:
+        calm: the bounds.
+        step: what would be changed.
+        touch: our last write to the target.
+        plan_id: of the step.
+        now: the moment.
+        before: what the target showed before that write, where known.
+    """
     if touch is None or touch.plan_id == plan_id:
         return []
     faults = []
     dwell_s, age_s = calm.dwell_s(step.action.kind), (now - touch.at).total_seconds()
     if age_s < dwell_s:
-        faults.append(f"{step.action.point} was changed {age_s:.0f} s ago; it is left alone for {dwell_s:.0f} s")
+        said = f"{step.action.point} was changed {age_s:.0f} s ago; it is left alone for {dwell_s:.0f} s"
+        back = before is not None and same(step.action.value, before, step.action.tolerance)
+        faults.append(Reversal(f"{said}, and this would take that change back to {before}") if back else said)
     if touch.day == now.date().isoformat() and touch.writes_today >= calm.writes_per_day:
         faults.append(
             f"{step.action.point} was written {touch.writes_today} times today; at most {calm.writes_per_day}"

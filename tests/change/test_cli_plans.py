@@ -185,6 +185,22 @@ def test_the_agent_takes_up_what_was_left_and_enforces_deadlines(
     assert "rolled_back" in str(said(capsys)["told"])
 
 
+def test_the_agent_proves_the_log_when_it_starts_and_says_what_is_wrong(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proposed(workspace)
+    at = ["--workspace", str(workspace)]
+    assert run(["agent", "--rounds", "1", *at]) == 0
+    with sqlite3.connect(workspace / "var" / "plans" / "plans.sqlite") as db:
+        db.execute("UPDATE audit SET actor = 'pAula' WHERE seq = 5")
+    db.close()
+    capsys.readouterr()
+    assert run(["agent", "--rounds", "1", *at]) == 0
+    assert "ALARM the audit log does not hold: audit row 5" in capsys.readouterr().err
+    events = [row.event for row in room_of(workspace).store.audit() if row.subject == "audit"]
+    assert events == ["log proved", "log does not hold"]
+
+
 def test_a_dossier_is_written_as_a_page_and_a_document(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan, at = proposed(workspace), ["--workspace", str(workspace), "--json"]
     capsys.readouterr()

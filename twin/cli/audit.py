@@ -87,6 +87,7 @@ def verify(
 @audit.command("export")
 def export(
     target: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines: checkpoints, public key, rows.")],
+    script: Annotated[Path | None, typer.Option("--script", help="Also write the program that proves it.")] = None,
     workspace: WorkspaceOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
@@ -101,6 +102,10 @@ def export(
     rows = store.audit()
     lines += [{"kind": "row", **plain(row)} for row in rows]
     target.write_bytes(b"".join(canonical(line) + b"\n" for line in lines))
+    if script is not None:
+        from connectors.audit import standalone
+
+        script.write_text(Path(standalone.__file__).read_text(encoding="utf-8"), encoding="utf-8")
     if as_json:
         print_json({"file": str(target), "rows": len(rows)})
     else:

@@ -9,6 +9,7 @@ import pytest
 from change_world import PASSWORD, START, GovernedWorld, migrate, room_step, rooms, setpoint
 
 from connectors.governance import Role, StandingApproval, propose
+from connectors.governance.approvals import counted
 from connectors.governance.policy import Circumstances, facts_of
 from twin.errors import BadInputError, RefusedError
 from twin.plan import Action, ActionKind, PlanState, StepState
@@ -118,6 +119,42 @@ def test_an_approval_copied_to_another_plan_does_not_count(office: GovernedWorld
     with pytest.raises(RefusedError, match=r"another nonce|signature"):
         office.push(second.id)
     assert office.writes() == []
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        ({"site": "another office"}, "signed for site another office"),
+        ({"nonce": "yesterday"}, "signed with another nonce"),
+        ({"decision": "reject"}, "no approval"),
+        ({"expires_at": START + timedelta(days=9)}, "the signature is wrong"),
+        ({"reason": "something else"}, "the signature is wrong"),
+        ({"approver": "ben"}, "no such person"),
+        ({"approver": "ben", "person": "ben"}, "the signature is wrong"),
+    ],
+)
+def test_an_approval_with_any_word_changed_does_not_count(
+    office: GovernedWorld, edit: dict[str, object], reason: str
+) -> None:
+    plan = proposed(office)
+    office.approvals.approve(plan.id, office.login("anna"), "ok")
+    view = office.store.view(plan.id)
+    changed = replace(view, approvals=(replace(view.approvals[0], **edit),))  # type: ignore[arg-type]
+    people, reasons = counted(changed, "office", office.identity, START)
+    assert people == []
+    assert reason in reasons[0]
+
+
+def test_a_clock_set_back_does_not_revive_an_expired_approval_for_another_plan(office: GovernedWorld) -> None:
+    """The nonce, not the time, ties an approval to its plan: yesterday's word is no word on today's plan."""
+    first = proposed(office, 1)
+    office.approvals.approve(first.id, office.login("anna"), "ok", expires_at=START + timedelta(minutes=1))
+    old = office.store.approvals(first.id)[0]
+    second = office.plan([room_step("room-5")])
+    propose(office.store, second, office.login("paula"))
+    view = office.store.view(second.id)
+    people, reasons = counted(replace(view, approvals=(old,)), "office", office.identity, START - timedelta(days=1))
+    assert (people, reasons) == ([], ["anna: signed for another plan"])
 
 
 def test_roles_granted_after_the_first_plan_count_after_a_day(office: GovernedWorld) -> None:

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("ignore::DeprecationW
 
 
 def source_goes_on_alone(rig) -> None:
-    wait_until(lambda: "migration canceled" in reason(rig, "h1"), 60.0, "the source to give its target up")
+    wait_until(lambda: "migration canceled" in reason(rig, "h1"), 180.0, "the source to give its target up")
 
 
 def hang_through_the_hand_over(rig) -> None:

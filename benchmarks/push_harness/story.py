@@ -31,6 +31,7 @@ KINDS = (
     "outage of the building",
     "outage of the hosts",
     "deadly step",
+    "building that lies",
     "stop",
     "stop, then pause",
     "pause",
@@ -128,6 +129,8 @@ class Story:
             state = self._state()
             if state in {PlanState.PAUSED, PlanState.PUSHED} and world.random.random() < 0.15:
                 world.take_over()
+            if state is PlanState.PUSHED and world.random.random() < 0.1:
+                world.ask_to_stop()
             turn = world.random.random()
             if state is PlanState.PAUSED and turn < 0.5:
                 self._attempt(lambda: world.control().resume(world.plan_id, "olga"))

@@ -55,11 +55,14 @@ class Witness:
         self.good_look: dict[str, tuple[int, Reading]] = {}
         self.last_send: dict[str, int] = {}
         self.last_apply_s = 0.0
+        self.unanswered_s: dict[str, float] = {}
         self.stray: dict[str, int] = {}
         self.since = Since()
         self.wave_rooms: set[str] = set()
         self.clean_before = True
         self.quiet_until_s = 0.0
+        self.quiet_for = ""
+        """The process whose taking set it; its transaction may still fail, and then it binds nobody else."""
         self.stopped_s: float | None = None
         self.stop_asked = False
         self.asked_s = 0.0
@@ -86,7 +89,8 @@ class Witness:
 
     def look(self, readings: Sequence[Reading]) -> None:
         """A process was shown this."""
-        if self.now_s() < self.quiet_until_s - _HASTE_S and self.owns_lease():
+        bound = self.world.process == self.quiet_for and self.owns_lease()
+        if bound and self.now_s() < self.quiet_until_s - _HASTE_S:
             self.violate("looked before a stray write of the holder before had landed")
         for reading in readings:
             if self._is_guard(reading.point):
@@ -96,6 +100,10 @@ class Witness:
             self.looked_s[reading.point] = self.now_s()
             if reading.quality is Quality.GOOD:
                 self.good_look[reading.point] = (self.tick(), reading)
+
+    def slept(self) -> None:
+        """The running process was paused by fate; nobody could look meanwhile."""
+        self.asked_s, self.guard_gap_s = self.now_s(), 0.0
 
     # ---- what is sent -------------------------------------------------------------------------------------------
 
@@ -192,7 +200,7 @@ class Witness:
     def event(self, event: str, payload: str) -> None:
         """A row was written to the log."""
         if event == "lease taken" and not self.clean_before:
-            self.quiet_until_s = self.now_s() + WRITE_TIMEOUT_S
+            self.quiet_until_s, self.quiet_for = self.now_s() + WRITE_TIMEOUT_S, self.world.process
         if event == "lease taken":
             self.stopped_s = None
         if self.world.plan is None:
@@ -201,10 +209,18 @@ class Witness:
             self.jumped, self.sends = False, 0
             self.wave_rooms.clear()
             self.asked_s, self.guard_gap_s = self.now_s(), 0.0
-        if event == "resumed" and self.stop_asked:
-            self.violate("resumed although somebody asked to stop it")
+        if event == "stop cleared" and self.stop_asked:
+            self.violate("a stop was taken back")
         if event in _AT_EVENT:
             _AT_EVENT[event](self, json.loads(payload))
+
+    def verified(self, payload: dict[str, object]) -> None:
+        """What counts as verified was shown."""
+        steps = payload["steps"]
+        assert isinstance(steps, dict)
+        for step in self._steps():
+            if step.action_id in steps:
+                self._verified(step, "verified", settled=False)
 
     def wave_passed(self, payload: dict[str, object]) -> None:
         """Its evidence must be there."""
@@ -251,6 +267,8 @@ class Witness:
                 self.violate(f"rolled back, but nobody saw {action.point} after the last write to it")
             elif not is_undone(action, reading, step.prior, slotted=action.kind is ActionKind.SET_POINT):
                 self.violate(f"rolled back, but {action.point} last showed {reading.value}")
+            elif self.now_s() - self.unanswered_s.get(action.point, -1e9) < WRITE_TIMEOUT_S - _HASTE_S:
+                self.violate(f"rolled back while a write to {action.point} may still be on its way")
             elif step.unanswered and self.shown[action.point].quality is not Quality.GOOD:
                 self.violate(f"rolled back, but {action.point} could not be read after a write without a reply")
 
@@ -292,6 +310,7 @@ class Witness:
 
 
 _AT_EVENT = {
+    "verified": Witness.verified,
     "wave passed": Witness.wave_passed,
     "pushed": Witness.pushed,
     "rolling_back": Witness.rolling_back,
@@ -333,6 +352,9 @@ class Sender:
         self._world.die_of_poison()
         try:
             return self._inner.apply(action)
+        except OutsideWorldError:
+            self._world.witness.unanswered_s[action.point] = self._world.clock.monotonic()
+            raise
         finally:
             self._world.witness.after_write()
             self._world.fate.at("after apply")

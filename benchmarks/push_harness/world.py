@@ -111,6 +111,7 @@ class World:
         self.fault_kinds = self.random.sample(WORLD_FAULTS, self.random.randint(1, 3))
         self.healed = False
         self.away_until_s: dict[str, float] = {}
+        self.lying_until_s: dict[str, float] = {}
         self.deadly = 0
         self.lock_owner: str | None = None
         self.process = "p0"
@@ -157,6 +158,9 @@ class World:
         if self.clock.monotonic() < self.away_until_s.get(device, 0.0):
             self.fate.cover(f"outage at {operation}")
             return Fault.OFFLINE
+        if operation == "apply" and self.clock.monotonic() < self.lying_until_s.get(device, 0.0):
+            self.fate.cover("lasting lie at apply")
+            return Fault.LIE
         if self.random.random() >= self.fault_rate:
             return Fault.NONE
         fault = self.random.choice(self.fault_kinds)
@@ -211,6 +215,7 @@ class World:
             "outage of the building": lambda: self._away("building"),
             "outage of the hosts": lambda: self._away("hosts"),
             "deadly step": self._poison,
+            "building that lies": lambda: self._lie("building"),
             "stop": lambda: self._stop(hold=False),
             "stop, then pause": lambda: (self._stop(hold=False), self._stop(hold=True)),
             "pause": lambda: self._stop(hold=True),
@@ -227,6 +232,9 @@ class World:
 
     def _away(self, device: str) -> None:
         self.away_until_s[device] = self.clock.monotonic() + self.random.choice(OUTAGES_S)
+
+    def _lie(self, device: str) -> None:
+        self.lying_until_s[device] = self.clock.monotonic() + self.random.choice(OUTAGES_S)
 
     def _poison(self) -> None:
         """From now on this and all processes to come die at their next steps."""
@@ -261,6 +269,7 @@ class World:
         finally:
             self.lock_owner = None if self.lock_owner == self.process else self.lock_owner
             self.process = mine
+            self.witness.slept()
 
     def _operate(self, room: str) -> None:
         self.building.operate(setpoint(room), 21.5)
@@ -282,6 +291,10 @@ class World:
 
     def _drop(self, room: str) -> None:
         self.building.drop(setpoint(room))
+
+    def ask_to_stop(self) -> None:
+        """Somebody asks for a stop while no process runs."""
+        self._stop(hold=False)
 
     def _stop(self, *, hold: bool) -> None:
         if self.plan is None or self.raw.in_transaction:

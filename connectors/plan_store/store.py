@@ -33,6 +33,12 @@ def _step_key(plan_id: str, position: int) -> str:
     return f"{plan_id}/{position:05d}"
 
 
+def _is_new_write(t: Transaction, plan_id: str, step: StepRecord) -> bool:
+    """Whether a step is about to be written, rather than told what became of the write before."""
+    before = thing_from(StepRecord, t.get("step", _step_key(plan_id, step.position)))
+    return step.state is StepState.INTENT and step.writes > before.writes
+
+
 class PlanStore(LeaseTable):
     """Plans, steps, approvals, lease and audit of one site. One instance per process and thread."""
 
@@ -235,7 +241,7 @@ class PlanStore(LeaseTable):
     def _require_no_stop(t: Transaction, change: Change) -> None:
         """No write and no good end after a stop; a confirmed plan holds its values, so only a pause may pass it."""
         ends = change.state in {PlanState.PUSHED, PlanState.CONFIRMED}
-        if not ends and all(step.state is not StepState.INTENT for step in change.steps):
+        if not ends and not any(_is_new_write(t, change.plan_id, step) for step in change.steps):
             return
         body = t.get("stop", change.plan_id)
         stop = None if body is None else thing_from(StopRecord, body)

@@ -11,6 +11,7 @@ from change_world import PASSWORD, START, GovernedWorld, migrate, room_step, roo
 from connectors.governance import Role, StandingApproval, propose
 from connectors.governance.approvals import counted
 from connectors.governance.policy import Circumstances, facts_of
+from connectors.simulated import Fault
 from twin.errors import BadInputError, RefusedError
 from twin.plan import Action, ActionKind, PlanState, StepState
 from twin.plans.document import Plan, Target, TargetKind
@@ -327,3 +328,16 @@ def test_a_target_is_left_alone_for_its_dwell_time(office: GovernedWorld) -> Non
     office.clock.wait(1800.0)
     assert office.push(back.id).state is PlanState.PUSHED
     assert office.states(back.id)["set-room-0"] is StepState.VERIFIED
+
+
+def test_a_stop_while_a_write_has_no_reply_yet_waits_until_that_write_must_have_landed(office: GovernedWorld) -> None:
+    plan = proposed(office, 1)
+    office.approvals.approve(plan.id, office.login("anna"), "fine")
+    point = setpoint("room-0")
+    office.fail("apply", point, Fault.LATE)
+    office.on_call("apply", point, lambda: office.store.request_stop(plan.id, "gina", "smells odd", hold=False))
+    began_s = office.clock.monotonic()
+    assert office.push(plan.id).state is PlanState.ROLLED_BACK
+    assert office.store.steps(plan.id)[0].unanswered == 1
+    assert office.clock.monotonic() - began_s >= office.settings.write_timeout_s
+    assert office.own() == {}

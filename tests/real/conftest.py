@@ -37,9 +37,9 @@ def bacnet_peers(tmp_path: Path) -> Iterator:
         peer.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def rig() -> Iterator:
-    """Three libvirt hosts with two guests; what a crashed run left is used again or removed."""
+    """Three libvirt hosts, for one file at a time; what a crashed run left is used again or removed."""
     pytest.importorskip("libvirt")
     cluster = rig_cluster().up(hosts=3, guests=3, mem=96)
     yield cluster

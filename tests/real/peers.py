@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
 from collections.abc import Sequence
@@ -170,8 +172,22 @@ def rig_cluster():
                 raise RuntimeError(done.stderr)
 
         def up(self, hosts: int, guests: int, mem: int) -> Rig:
-            self.by_command("up", "-n", hosts, "-m", guests, "--mem", mem)
+            """Starts the hosts once nobody else uses them: workers of one run have the same, and would reset them."""
+            self.mine = self.lock_file().open("w")  # noqa: SIM115  # held until down
+            try:
+                fcntl.flock(self.mine, fcntl.LOCK_EX)
+                self.by_command("up", "-n", hosts, "-m", guests, "--mem", mem)
+            except BaseException:
+                self.mine.close()
+                raise
             return self
+
+        def lock_file(self) -> Path:
+            return Path(tempfile.gettempdir()) / f"{self.name}.lock"
+
+        def down(self) -> None:
+            super().down()
+            self.mine.close()
 
         def reset(self) -> None:
             self.by_command("reset")

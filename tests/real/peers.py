@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -138,8 +139,19 @@ class BacnetPeer(Peer):
         self.tell(do="write", type="analog-value", number=number, value=value, priority=priority)
 
 
-def rig_cluster():
-    """Real libvirt hosts in namespaces of this machine, under a name of our own."""
+def taken(lock: Path) -> TextIO:
+    """The lock file, held until it is closed or the process dies."""
+    held = lock.open("w")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+    except BaseException:
+        held.close()
+        raise
+    return held
+
+
+def rig_folder() -> Path:
+    """Where the rig's code is; everything that it runs with is there too."""
     shared = Path(os.environ.get("UNDERSTUDY_SHARED", ROOT.parent / "shared"))
     folder = shared / "rigs" / "libvirt_cluster"
     if not (folder / "rig.py").exists():
@@ -148,6 +160,12 @@ def rig_cluster():
         require_program(program, "libvirt-daemon libvirt-clients qemu-system-x86 iproute2 iptables")
     if os.geteuid():
         missing("the libvirt rig needs root")
+    return folder
+
+
+def rig_cluster():
+    """Real libvirt hosts in namespaces of this machine, under a name of our own."""
+    folder = rig_folder()
     sys.path.insert(0, str(folder))
     try:
         from rig import Cluster
@@ -173,17 +191,13 @@ def rig_cluster():
 
         def up(self, hosts: int, guests: int, mem: int) -> Rig:
             """Starts the hosts once nobody else uses them: workers of one run have the same, and would reset them."""
-            self.mine = self.lock_file().open("w")  # noqa: SIM115  # held until down
+            self.mine = taken(Path(tempfile.gettempdir()) / f"{self.name}.lock")
             try:
-                fcntl.flock(self.mine, fcntl.LOCK_EX)
                 self.by_command("up", "-n", hosts, "-m", guests, "--mem", mem)
             except BaseException:
                 self.mine.close()
                 raise
             return self
-
-        def lock_file(self) -> Path:
-            return Path(tempfile.gettempdir()) / f"{self.name}.lock"
 
         def down(self) -> None:
             super().down()

@@ -191,13 +191,16 @@ def rig_cluster():
 
         def up(self, hosts: int, guests: int, mem: int) -> Rig:
             """Starts the hosts once nobody else uses them: workers of one run have the same, and would reset them."""
-            self.mine = taken(Path(tempfile.gettempdir()) / f"{self.name}.lock")
+            self.mine = taken(self.lock_file())
             try:
                 self.by_command("up", "-n", hosts, "-m", guests, "--mem", mem)
             except BaseException:
                 self.mine.close()
                 raise
             return self
+
+        def lock_file(self) -> Path:
+            return Path(tempfile.gettempdir()) / f"{self.name}.lock"
 
         def down(self) -> None:
             super().down()

@@ -209,7 +209,7 @@ def bodies(user: User, days: int) -> list[dict[str, object]]:
             '{"view":"minute"}.value': 60 * (8 + i),
             '{"view":"host"}.value': "cpu",
         }
-        made += [_body(known, name, values) for name in ("floor.figure", "racks.figure", "room-card.children")]
+        made += [_body(known, name, values) for name in ("floor.drawing", "racks.drawing", "room-card.children")]
     return made
 
 
@@ -254,7 +254,7 @@ def first_page_s(port: int) -> float:
             page.fill("#password", PASSWORD)
             started = time.perf_counter()
             page.click("button")
-            page.locator("#floor .textpoint").first.wait_for(timeout=60_000)
+            page.locator("#floor .tile-number").first.wait_for(timeout=60_000)
             taken.append(time.perf_counter() - started)
             page.context.close()
         browser.close()

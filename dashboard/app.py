@@ -11,6 +11,7 @@ from flask import Flask
 
 from dashboard import api, downloads, guard, shell, signin, sso
 from dashboard.callbacks import Callbacks
+from dashboard.index_page import IndexPage
 from dashboard.pages import (
     audit,
     forecast,
@@ -39,13 +40,6 @@ PAGES = (
     settings.PAGE,
 )
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
-# The charts' library is by far the largest script and is otherwise asked for only when the first chart is drawn.
-_INDEX = """<!DOCTYPE html>
-<html lang="en">
-<head>{%metas%}<script async src="/_dash-component-suites/plotly/package_data/plotly.min.js"></script>
-<title>{%title%}</title>{%favicon%}{%css%}</head>
-<body>{%app_entry%}<footer>{%config%}{%scripts%}{%renderer%}</footer></body>
-</html>"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +77,10 @@ def create_dashboard(
         update_title="",
         serve_locally=True,
         suppress_callback_exceptions=True,
-        index_string=_INDEX,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
         enable_mcp=False,
     )
+    app.interpolate_index = IndexPage(PAGES)
     app.layout = lambda: shell.layout(services, PAGES)
     callbacks = Callbacks(app, services)
     shell.register(app, callbacks, PAGES)

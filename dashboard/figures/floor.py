@@ -1,4 +1,4 @@
-"""The floor plan: every room coloured by a measure, with its number inside, as shapes and one trace."""
+"""The floor plan: every room coloured by a measure, with its number inside."""
 
 from __future__ import annotations
 
@@ -7,17 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dashboard.figures.plan_drawing import Box, Sheet
-from dashboard.figures.theme import (
-    Figure,
-    Stops,
-    Theme,
-    as_plotly,
-    between,
-    hidden_axis,
-    layout,
-    readable_on,
-)
-from dashboard.formats import escaped, number
+from dashboard.figures.theme import Stops, Theme, between
+from dashboard.figures.tile_drawing import Drawing, drawn, legend, tile, title
+from dashboard.formats import number
 from twin.site import ComfortBand
 from twin.vocab import PointKind
 
@@ -25,6 +17,8 @@ REACH_K = 3.0
 """Distance outside the comfort band at which a room has its full colour. [K]"""
 SHEET_PX, LETTER_PX = 780.0, 7.5
 """Usual width of the drawing on a screen, and of a letter in it."""
+MANY_ROOMS = 60
+"""Beyond this, rooms show their number alone, in small letters."""
 
 
 class Measure(StrEnum):
@@ -107,16 +101,15 @@ def mark(measure: Measure, value: float, band: ComfortBand) -> str:
     return "▲ " if measure is Measure.CO2 and value > band.co2_max_ppm else ""
 
 
-def floor_figure(
+def floor_drawing(
     drawing: Sheet,
     measure: Measure,
     values: Mapping[str, float],
     band: ComfortBand,
     theme: Theme,
     *,
-    notes: Mapping[str, str] | None = None,
     chosen: str | None = None,
-) -> Figure:
+) -> Drawing:
     """The floors with every room's number.
 
     Args:
@@ -125,77 +118,35 @@ def floor_figure(
         values: value by zone, in the measure's unit; rooms without one are hatched grey.
         band: comfort band of the site.
         theme: colours.
-        notes: further lines of a room's hover text.
         chosen: the room with a thick frame.
     """
     scale = scale_for(measure, theme, band, values)
-    facts = MEASURES[measure]
-    small = len(drawing.boxes) > 60
-    fills = {box.zone: scale.colour(values[box.zone]) if box.zone in values else theme.grid for box in drawing.boxes}
-    texts = [
-        _room_text(box, measure, values.get(box.zone), band, named=not small and _fits(box, drawing))
+    small = len(drawing.boxes) > MANY_ROOMS
+    rooms = [
+        tile(
+            box.zone,
+            (box.x0 / drawing.width, 1 - box.y1 / drawing.height),
+            ((box.x1 - box.x0) / drawing.width, (box.y1 - box.y0) / drawing.height),
+            scale.colour(values[box.zone]) if box.zone in values else None,
+            _texts(box, measure, values.get(box.zone), band, named=not small and _fits(box, drawing)),
+        )
         for box in drawing.boxes
     ]
-    hovers = [
-        f"<b>{escaped(box.zone)}</b><br>{facts.label}: {_value_text(values.get(box.zone), facts)}"
-        + (f"<br>{notes[box.zone]}" if notes and box.zone in notes else "")
-        for box in drawing.boxes
-    ]
-    trace = {
-        "type": "scatter",
-        "mode": "markers+text",
-        "x": [(box.x0 + box.x1) / 2 for box in drawing.boxes],
-        "y": [(box.y0 + box.y1) / 2 for box in drawing.boxes],
-        "text": texts,
-        "textfont": {"color": [readable_on(fills[box.zone]) for box in drawing.boxes], "size": 10 if small else 13},
-        "hovertext": hovers,
-        "hoverinfo": "text",
-        "customdata": [box.zone for box in drawing.boxes],
-        "marker": {
-            "size": 26,
-            "opacity": 0,
-            "color": [scale.low] * len(drawing.boxes),
-            "cmin": scale.low,
-            "cmax": scale.high,
-            "colorscale": as_plotly(scale.stops),
-            "showscale": True,
-            "colorbar": {"title": {"text": facts.unit, "side": "top"}, "thickness": 12, "outlinewidth": 0, "len": 0.9},
-        },
-        "showlegend": False,
-    }
-    return {"data": [trace], "layout": _layout(drawing, fills, theme, chosen)}
-
-
-def _layout(drawing: Sheet, fills: Mapping[str, str], theme: Theme, chosen: str | None) -> dict[str, object]:
-    titles = [
-        {"text": f"Floor {floor}", "x": x, "y": y, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
-        for floor, x, y in drawing.titles
-    ]
-    return layout(
-        theme,
-        height=int(min(760, max(300, 760 * drawing.height / drawing.width + 60))),
-        shapes=[_shape(box, fills[box.zone], theme, chosen=box.zone == chosen) for box in drawing.boxes],
-        annotations=titles,
-        margin={"l": 4, "r": 4, "t": 8, "b": 4},
-        xaxis=hidden_axis(range=[-0.01 * drawing.width, 1.01 * drawing.width]),
-        yaxis=hidden_axis(range=[-0.02 * drawing.height, 1.02 * drawing.height]),
-        clickmode="event",
-        dragmode=False,
+    return drawn(
+        rooms,
+        int(min(700, max(240, 700 * drawing.height / drawing.width))),
+        titles=[title(f"Floor {floor}", x / drawing.width, 1 - y / drawing.height) for floor, x, y in drawing.titles],
+        scale=_legend(scale, MEASURES[measure]),
+        chosen=chosen,
+        picks=True,
+        small=small,
     )
 
 
-def _shape(box: Box, fill: str, theme: Theme, *, chosen: bool) -> dict[str, object]:
-    line = {"color": theme.text if chosen else theme.surface, "width": 4 if chosen else 2}
-    return {
-        "type": "rect",
-        "x0": box.x0,
-        "y0": box.y0,
-        "x1": box.x1,
-        "y1": box.y1,
-        "fillcolor": fill,
-        "line": line,
-        "layer": "below",
-    }
+def _legend(scale: Scale, facts: MeasureFacts) -> Drawing:
+    shares = dict.fromkeys(share for share, _ in scale.stops)
+    marks = [(share, number(scale.low + share * (scale.high - scale.low), facts.digits)) for share in shares]
+    return legend(scale.stops, facts.unit, marks)
 
 
 def _fits(box: Box, drawing: Sheet) -> bool:
@@ -203,11 +154,14 @@ def _fits(box: Box, drawing: Sheet) -> bool:
     return (box.x1 - box.x0) / drawing.width * SHEET_PX >= LETTER_PX * len(box.zone)
 
 
-def _room_text(box: Box, measure: Measure, value: float | None, band: ComfortBand, *, named: bool) -> str:
+def _texts(
+    box: Box, measure: Measure, value: float | None, band: ComfortBand, *, named: bool
+) -> tuple[list[str], list[str]]:
+    """Lines inside a room, and those of its hover text."""
     facts = MEASURES[measure]
-    shown = "no data" if value is None else mark(measure, value, band) + number(value, facts.digits)
-    return f"{escaped(box.zone)}<br><b>{shown}</b>" if named else f"<b>{shown}</b>"
-
-
-def _value_text(value: float | None, facts: MeasureFacts) -> str:
-    return "no data" if value is None else f"{number(value, facts.digits)} {facts.unit}"
+    if value is None:
+        shown = told = "no data"
+    else:
+        shown = mark(measure, value, band) + number(value, facts.digits)
+        told = f"{number(value, facts.digits)} {facts.unit}"
+    return [box.zone, shown] if named else [shown], [box.zone, f"{facts.label}: {told}"]

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dashboard.figures.theme import Figure, Theme, axis, layout
-from dashboard.formats import escaped, number
+from dashboard.figures.theme import Theme, between
+from dashboard.figures.tile_drawing import Drawing, drawn, legend, tile, title
+from dashboard.formats import number
 from twin.site import Host
 
 SHOWN_VMS = 12
+"""VMs that a host's hover text names."""
+ROW_PX = 38
+"""Height of a host."""
+HEAD_PX = 22
+"""Height of the racks' names."""
+WIDE_RACKS = 8
+"""Beyond so many racks side by side the letters are small."""
 
 
-def rack_figure(
+def rack_drawing(
     hosts: Sequence[Host],
     values: Mapping[str, float],
     vms: Mapping[str, Sequence[str]],
@@ -20,8 +28,8 @@ def rack_figure(
     label: str,
     unit: str,
     top: float | None = None,
-) -> Figure:
-    """Racks as columns, hosts as cells with the value and the number of VMs.
+) -> Drawing:
+    """Racks as columns, hosts as tiles with the value and the number of VMs.
 
     Args:
         hosts: hosts in the order of the site file.
@@ -33,40 +41,31 @@ def rack_figure(
         top: value of the full colour; None: the greatest.
     """
     racks = list(dict.fromkeys(host.rack or "hosts" for host in hosts))
-    columns = {rack: [host for host in hosts if (host.rack or "hosts") == rack] for rack in racks}
-    columns = _broken(columns)
+    columns = _broken({rack: [host for host in hosts if (host.rack or "hosts") == rack] for rack in racks})
     depth = max((len(column) for column in columns.values()), default=0)
-    cells = [[column[row] if row < len(column) else None for column in columns.values()] for row in range(depth)]
-    grid = [[None if host is None else values.get(host.id) for host in row] for row in cells]
-    trace = {
-        "type": "heatmap",
-        "x": [escaped(rack) for rack in columns],
-        "y": list(range(1, depth + 1)),
-        "z": grid,
-        "zmin": 0,
-        "zmax": top or max((v for v in values.values()), default=1.0) or 1.0,
-        "colorscale": [[0, theme.sequence[0]], [1, theme.sequence[1]]],
-        "colorbar": {"title": {"text": unit, "side": "top"}, "thickness": 12, "outlinewidth": 0},
-        "xgap": 3,
-        "ygap": 3,
-        "text": [[_cell(host, values, vms, unit) for host in row] for row in cells],
-        "texttemplate": "%{text}",
-        "textfont": {"size": 12},
-        "customdata": [["" if host is None else host.id for host in row] for row in cells],
-        "hovertext": [[_hover(host, values, vms, label, unit) for host in row] for row in cells],
-        "hoverinfo": "text",
-        "hoverongaps": False,
-    }
-    return {
-        "data": [trace],
-        "layout": layout(
-            theme,
-            height=max(260, min(900, 80 + 34 * depth)),
-            xaxis=axis(theme, "rack", type="category", showgrid=False, side="bottom"),
-            yaxis=axis(theme, "position in the rack", autorange="reversed", showgrid=False, dtick=max(1, depth // 12)),
-            margin={"l": 56, "r": 8, "t": 8, "b": 48},
-        ),
-    }
+    most = top or max(values.values(), default=1.0) or 1.0
+    stops = [(0.0, theme.sequence[0]), (1.0, theme.sequence[1])]
+    height_px = max(180, min(820, ROW_PX * depth)) + HEAD_PX
+    head = HEAD_PX / height_px
+    size = 1 / max(len(columns), 1), (1 - head) / max(depth, 1)
+    tiles = [
+        tile(
+            host.id,
+            (column * size[0], head + row * size[1]),
+            size,
+            between(stops, values[host.id] / most) if host.id in values else None,
+            (_lines(host, values, vms, unit), _tip(host, values, vms, f"{rack}, position {row + 1}", label, unit)),
+        )
+        for column, (rack, inside) in enumerate(columns.items())
+        for row, host in enumerate(inside)
+    ]
+    return drawn(
+        tiles,
+        height_px,
+        titles=[title(rack, column * size[0], head) for column, rack in enumerate(columns)],
+        scale=legend(stops, unit, [(0.0, "0"), (1.0, number(most))]),
+        small=len(columns) > WIDE_RACKS,
+    )
 
 
 def _broken(columns: Mapping[str, list[Host]]) -> dict[str, list[Host]]:
@@ -82,20 +81,15 @@ def _broken(columns: Mapping[str, list[Host]]) -> dict[str, list[Host]]:
     }
 
 
-def _cell(host: Host | None, values: Mapping[str, float], vms: Mapping[str, Sequence[str]], unit: str) -> str:
-    if host is None:
-        return ""
+def _lines(host: Host, values: Mapping[str, float], vms: Mapping[str, Sequence[str]], unit: str) -> list[str]:
     value = f"{number(values[host.id], 2)} {unit}" if host.id in values else "no data"
-    return f"{escaped(host.id)}: {value}, {len(vms.get(host.id, ()))} VM"
+    return [host.id, f"{value}, {len(vms.get(host.id, ()))} VM"]
 
 
-def _hover(
-    host: Host | None, values: Mapping[str, float], vms: Mapping[str, Sequence[str]], label: str, unit: str
-) -> str:
-    if host is None:
-        return ""
+def _tip(
+    host: Host, values: Mapping[str, float], vms: Mapping[str, Sequence[str]], place: str, label: str, unit: str
+) -> list[str]:
     own = list(vms.get(host.id, ()))
-    more = f"<br>and {len(own) - SHOWN_VMS} more" if len(own) > SHOWN_VMS else ""
-    names = "<br>".join(escaped(vm) for vm in own[:SHOWN_VMS]) or "no VM"
     value = f"{number(values[host.id])} {unit}" if host.id in values else "no data"
-    return f"<b>{escaped(host.id)}</b> ({escaped(host.type)})<br>{label}: {value}<br>{names}{more}"
+    more = [f"and {len(own) - SHOWN_VMS} more"] if len(own) > SHOWN_VMS else []
+    return [f"{host.id} ({host.type})", place, f"{label}: {value}", *(own[:SHOWN_VMS] or ["no VM"]), *more]

@@ -145,8 +145,3 @@ def readable_on(colour: str) -> str:
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in _channels(colour))]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "#000000" if (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) else "#ffffff"
-
-
-def as_plotly(stops: Stops) -> list[list[float | str]]:
-    """A scale as Plotly writes it."""
-    return [[share, colour] for share, colour in stops]

@@ -71,4 +71,4 @@ def register(callbacks: Callbacks) -> None:
         return dmc.Alert(dmc.List(lines), title=f"{len(findings)} faults", color="red", mb="md")
 
 
-PAGE = Page(path="audit", title="Audit", icon="audit", draw=draw, register=register, role=Role.VIEWER)
+PAGE = Page(path="audit", title="Audit", icon="audit", draw=draw, register=register, role=Role.VIEWER, tables=True)

@@ -59,4 +59,4 @@ def register(callbacks: Callbacks) -> None:
         ]
 
 
-PAGE = Page(path="forecast", title="Forecast", icon="forecast", draw=draw, register=register)
+PAGE = Page(path="forecast", title="Forecast", icon="forecast", draw=draw, register=register, charts=True)

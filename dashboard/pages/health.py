@@ -162,4 +162,6 @@ def register(callbacks: Callbacks) -> None:
         return True
 
 
-PAGE = Page(path="health", title="Data health & model", icon="health", draw=draw, register=register)
+PAGE = Page(
+    path="health", title="Data health & model", icon="health", draw=draw, register=register, charts=True, tables=True
+)

@@ -1,8 +1,11 @@
-"""Now: the floors by a chosen measure, the hosts, one room close up, open findings, and the way to release all."""
+"""Now: the floors by a chosen measure, the hosts, one room close up, open findings, and the way to release all.
+
+The screen comes with its numbers in it; callbacks only change them.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -10,68 +13,26 @@ from dash import Input, Output, State, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
 from dashboard.callbacks import Callbacks, Visit, tell
-from dashboard.figures.floor import MEASURES, Measure, floor_figure
-from dashboard.figures.plan_drawing import drawn_zones, floors_of, sheet
-from dashboard.figures.racks import rack_figure
-from dashboard.figures.theme import empty as empty_figure
-from dashboard.formats import day_end, day_start, parse_moment
-from dashboard.formats import span as age
-from dashboard.pages import room_card, status_strip
+from dashboard.figures.floor import MEASURES
+from dashboard.figures.plan_drawing import drawn_zones
+from dashboard.pages import now_shown, room_card, status_strip
 from dashboard.pages.dialogs import signing
-from dashboard.pages.findings import finding_line, gathered
-from dashboard.pages.page import (
-    Page,
-    Query,
-    badge,
-    card,
-    chosen,
-    empty,
-    graph,
-    heading,
-    link,
-    tall,
-    view,
-    when,
-)
-from dashboard.services import Services
+from dashboard.pages.now_shown import ALL_FLOORS, HOST_MEASURES, Shown, moment_of
+from dashboard.pages.page import Page, Query, card, empty, heading, tiles, view
 from dashboard.views import Role
-from twin.vocab import PointKind
 
-HOST_MEASURES = {
-    "cpu": (PointKind.HOST_CPU_UTILIZATION, "CPU", "%", 100.0, 100.0),
-    "power": (PointKind.HOST_POWER, "Power", "W", 1.0, None),
-    "inlet": (PointKind.HOST_INLET_TEMPERATURE, "Inlet air", "°C", 1.0, 35.0),
-}
-ALL_FLOORS = "all"
 STEP_MIN = 15
-OLD_S = 3600.0
-"""Telemetry older than this is said to be old. [s]"""
 
 
 def draw(visit: Visit, rest: str, query: Query) -> Any:
     """The screen."""
-    site = visit.services.site
     span = visit.services.telemetry.span()
     release = dmc.Button("Release all", id="release-open", color="red", variant="outline")
     top = heading("Now", *([release] if visit.may(Role.OPERATOR) else []), note="Rooms and hosts as last measured.")
     if span is None:
         return [top, empty("No telemetry yet. Bring some in with “understudy ingest”, or over the REST interface.")]
-    parts = [
-        dmc.GridCol(
-            card("Rooms", graph(None, "Floor plan coloured by the chosen measure", "floor", 420)),
-            span={"base": 12, "lg": 9},
-        ),
-        dmc.GridCol(html.Div(id="now-side"), span={"base": 12, "lg": 3}),
-        dmc.GridCol(html.Div(id="room-card"), span=12),
-    ]
-    if site.hosts:
-        control = dmc.SegmentedControl(
-            id=view("host"),
-            data=[{"value": key, "label": facts[1]} for key, facts in HOST_MEASURES.items()],
-            value=chosen(query.get("host"), list(HOST_MEASURES), "cpu"),
-            size="xs",
-        )
-        parts.append(dmc.GridCol(card("Hosts", graph(None, "Hosts by rack", "racks", 260), right=control), span=12))
+    shown = now_shown.shown_of(visit.services, query, span[1])
+    at = shown.at(visit.services)
     dialog = signing(
         "release",
         "Release all",
@@ -79,27 +40,49 @@ def draw(visit: Visit, rest: str, query: Query) -> Any:
         "Release all",
         "red",
     )
-    strip = html.Div(id="now-strip")
-    return [top, strip, _controls(visit, query, span), dmc.Grid(parts, gutter="md"), dcc.Store(id="now-shown"), dialog]
+    strip = html.Div(status_strip.draw(visit, at), id="now-strip")
+    drawn = dcc.Store(id="now-shown", data=now_shown.key(shown.measure, shown.floor, shown.room, at))
+    return [top, strip, _controls(visit, shown, at, span), _parts(visit, shown, at), drawn, dialog]
 
 
-def _controls(visit: Visit, query: Query, span: tuple[datetime, datetime]) -> Any:
+def _parts(visit: Visit, shown: Shown, at: datetime) -> Any:
+    floors = now_shown.rooms(visit, shown.measure, shown.floor, shown.room, at)
+    close_up = room_card.draw(visit, shown.room, at) if shown.room else None
+    parts = [
+        dmc.GridCol(
+            card("Rooms", tiles(floors, "Floor plan coloured by the chosen measure", "floor")),
+            span={"base": 12, "lg": 9},
+        ),
+        dmc.GridCol(html.Div(now_shown.side(visit), id="now-side"), span={"base": 12, "lg": 3}),
+        dmc.GridCol(html.Div(close_up, id="room-card"), span=12),
+    ]
+    if visit.services.site.hosts:
+        control = dmc.SegmentedControl(
+            id=view("host"),
+            data=[{"value": key, "label": facts[1]} for key, facts in HOST_MEASURES.items()],
+            value=shown.host,
+            size="xs",
+        )
+        racks = tiles(now_shown.hosts(visit, shown.host, at), "Hosts by rack", "racks")
+        parts.append(dmc.GridCol(card("Hosts", racks, right=control), span=12))
+    return dmc.Grid(parts, gutter="md")
+
+
+def _controls(visit: Visit, shown: Shown, at: datetime, span: tuple[datetime, datetime]) -> Any:
     site = visit.services.site
-    floors = [ALL_FLOORS, *(str(floor) for floor in floors_of(site))]
-    many = len(drawn_zones(site)) > 120
-    at = parse_moment(query.get("at")) or span[1]
-    local = at.astimezone(site.time_zone)
+    live = shown.clock == "live"
+    floors = now_shown.floor_choices(visit.services)
     return dmc.Group(
         [
             dmc.SegmentedControl(
                 id=view("measure"),
                 data=[{"value": key.value, "label": facts.label} for key, facts in MEASURES.items()],
-                value=chosen(query.get("measure"), list(Measure), Measure.TEMPERATURE),
+                value=shown.measure,
             ),
             dmc.Select(
                 id=view("floor"),
                 data=[{"value": f, "label": "All floors" if f == ALL_FLOORS else f"Floor {f}"} for f in floors],
-                value=chosen(query.get("floor"), floors, floors[1] if many else ALL_FLOORS),
+                value=shown.floor,
                 w=120,
                 allowDeselect=False,
                 **{"aria-label": "Floor"},
@@ -107,7 +90,7 @@ def _controls(visit: Visit, query: Query, span: tuple[datetime, datetime]) -> An
             dmc.Select(
                 id=view("room"),
                 data=[zone.id for zone in drawn_zones(site)],
-                value=query.get("room"),
+                value=shown.room,
                 placeholder="Room",
                 searchable=True,
                 clearable=True,
@@ -118,14 +101,15 @@ def _controls(visit: Visit, query: Query, span: tuple[datetime, datetime]) -> An
             dmc.SegmentedControl(
                 id=view("clock"),
                 data=[{"value": "live", "label": "Live"}, {"value": "pick", "label": "Pick a time"}],
-                value=chosen(query.get("clock"), ("live", "pick"), "live"),
+                value=shown.clock,
             ),
             dmc.DatePickerInput(
                 id=view("day"),
-                value=query.get("day") or local.date().isoformat(),
+                value=shown.day,
                 minDate=span[0].astimezone(site.time_zone).date().isoformat(),
                 maxDate=span[1].astimezone(site.time_zone).date().isoformat(),
                 valueFormat="ddd DD MMM YYYY",
+                disabled=live,
                 w=160,
                 **{"aria-label": "Day"},
             ),
@@ -134,52 +118,19 @@ def _controls(visit: Visit, query: Query, span: tuple[datetime, datetime]) -> An
                 min=0,
                 max=1440,
                 step=STEP_MIN,
-                value=_whole(query.get("minute"), local.hour * 60 + local.minute),
+                value=shown.minute,
                 marks=[{"value": 60 * hour, "label": f"{hour:02d}"} for hour in (0, 6, 12, 18, 24)],
                 label=None,
+                disabled=live,
                 w=220,
                 mb=12,
                 thumbLabel="Time of day in minutes since midnight, site time",
             ),
-            html.Div(id="now-at"),
+            html.Div(now_shown.moment_line(visit, at, shown.clock), id="now-at"),
         ],
         gap="md",
         mb="md",
     )
-
-
-def _whole(text: str | None, otherwise: int) -> int:
-    return int(text) if text and text.isdigit() and int(text) <= 1440 else otherwise
-
-
-def moment_of(services: Services, clock: str, day: str | None, minute: float | None) -> datetime:
-    """The moment that the controls name: the newest data when live."""
-    span = services.telemetry.span()
-    if span is None:
-        raise PreventUpdate
-    if clock == "live" or not day:
-        return span[1]
-    zone = services.site.time_zone
-    start = day_start(datetime.fromisoformat(day[:10]).replace(hour=12, tzinfo=zone), zone)
-    return min(start + timedelta(minutes=minute or 0), day_end(start, zone) - timedelta(seconds=1))
-
-
-def room_values(services: Services, measure: Measure, at: datetime) -> dict[str, float]:
-    """The measure of every room, in its unit; kinds of one measure are added."""
-    values: dict[str, float] = {}
-    for kind in MEASURES[measure].kinds:
-        for zone, sample in services.telemetry.snapshot(kind, at).items():
-            values[zone] = values.get(zone, 0.0) + sample.value
-    return values
-
-
-def vms_by_host(services: Services) -> dict[str, list[str]]:
-    """VMs on each host, as the site file and the last placement say."""
-    placed: dict[str, list[str]] = {host.id: [] for host in services.site.hosts}
-    for vm in services.site.vms:
-        if vm.host in placed:
-            placed[vm.host].append(vm.id)
-    return placed
 
 
 def register(callbacks: Callbacks) -> None:
@@ -188,8 +139,7 @@ def register(callbacks: Callbacks) -> None:
 
     @callbacks.on(
         [
-            Output("floor", "figure"),
-            Output("floor", "style"),
+            Output("floor", "drawing"),
             Output("now-at", "children"),
             Output("now-side", "children"),
             Output("now-shown", "data"),
@@ -200,6 +150,7 @@ def register(callbacks: Callbacks) -> None:
         *clock,
         Input("beat", "n_intervals"),
         State("now-shown", "data"),
+        initial=False,
     )
     def rooms(
         visit: Visit,
@@ -213,42 +164,35 @@ def register(callbacks: Callbacks) -> None:
         shown: list[str] | None,
     ) -> Any:
         at = moment_of(visit.services, mode, day, minute)
-        key = [measure, floor, room or "", at.isoformat()]
+        key = now_shown.key(measure, floor, room, at)
         if shown == key:
             raise PreventUpdate
-        site = visit.services.site
-        drawing = sheet(site, () if floor == ALL_FLOORS else (int(floor),))
-        values = room_values(visit.services, Measure(measure), at)
-        figure = floor_figure(drawing, Measure(measure), values, site.comfort, visit.theme, chosen=room)
-        return figure, tall(figure), _shown_at(visit, at, mode), _side(visit), key
+        drawing = now_shown.rooms(visit, measure, floor, room, at)
+        return drawing, now_shown.moment_line(visit, at, mode), now_shown.side(visit), key
 
-    @callbacks.on(Output("now-strip", "children"), *clock, Input("now-shown", "data"))
+    @callbacks.on(Output("now-strip", "children"), *clock, Input("now-shown", "data"), initial=False)
     def first_look(visit: Visit, mode: str, day: str | None, minute: float, shown: list[str] | None) -> Any:
         return status_strip.draw(visit, moment_of(visit.services, mode, day, minute))
 
-    @callbacks.on(Output(view("room"), "value"), Input("floor", "clickData"), initial=False)
-    def pick(visit: Visit, click: dict[str, Any] | None) -> Any:
-        return click["points"][0].get("customdata", no_update) if click else no_update
+    @callbacks.on(Output(view("room"), "value"), Input("floor", "picked"), initial=False)
+    def pick(visit: Visit, picked: dict[str, Any] | None) -> Any:
+        return picked["tile"] if picked else no_update
 
-    @callbacks.on([Output(view("day"), "disabled"), Output(view("minute"), "disabled")], Input(view("clock"), "value"))
+    @callbacks.on(
+        [Output(view("day"), "disabled"), Output(view("minute"), "disabled")],
+        Input(view("clock"), "value"),
+        initial=False,
+    )
     def clocked(visit: Visit, mode: str) -> Any:
         return mode == "live", mode == "live"
 
-    @callbacks.on(Output("room-card", "children"), Input(view("room"), "value"), *clock)
+    @callbacks.on(Output("room-card", "children"), Input(view("room"), "value"), *clock, initial=False)
     def room_close_up(visit: Visit, room: str | None, mode: str, day: str | None, minute: float) -> Any:
         return room_card.draw(visit, room, moment_of(visit.services, mode, day, minute)) if room else None
 
-    @callbacks.on([Output("racks", "figure"), Output("racks", "style")], Input(view("host"), "value"), *clock)
+    @callbacks.on(Output("racks", "drawing"), Input(view("host"), "value"), *clock, initial=False)
     def hosts(visit: Visit, measure: str, mode: str, day: str | None, minute: float) -> Any:
-        kind, label, unit, factor, top = HOST_MEASURES[measure]
-        samples = visit.services.telemetry.snapshot(kind, moment_of(visit.services, mode, day, minute))
-        if not samples:
-            nothing = empty_figure(visit.theme, f"{label} of the hosts was not measured at this time.")
-            return nothing, tall(nothing)
-        values = {host: sample.value * factor for host, sample in samples.items()}
-        placed = vms_by_host(visit.services)
-        figure = rack_figure(visit.services.site.hosts, values, placed, visit.theme, label=label, unit=unit, top=top)
-        return figure, tall(figure)
+        return now_shown.hosts(visit, measure, moment_of(visit.services, mode, day, minute))
 
     _register_release(callbacks)
 
@@ -272,34 +216,6 @@ def _register_release(callbacks: Callbacks) -> None:
         done = visit.services.plans.release_all(visit.person.user, password or "", reason or "")
         tell("Released", done, "green")
         return False, ""
-
-
-def _shown_at(visit: Visit, at: datetime, mode: str) -> Any:
-    """The moment that is shown; old data is never passed off as the present."""
-    age_s = (visit.services.clock.now() - at).total_seconds()
-    late = mode == "live" and age_s > OLD_S
-    old = [badge(f"telemetry ended {age(age_s)} ago", "orange")] if late else []
-    return dmc.Group([when(at, visit.services.site.time_zone), *old], gap="xs")
-
-
-def _side(visit: Visit) -> Any:
-    findings = gathered(visit.services.telemetry.findings())
-    rows = [finding_line(one) for one in findings[:6]]
-    more = [link(f"All {len(findings)} findings", "/health")] if len(findings) > 6 else []
-    return dmc.Stack(
-        [
-            card("Comfort band", _band(visit)),
-            card("Open findings", dmc.Stack([*(rows or [dmc.Text("None.", c="dimmed", size="sm")]), *more], gap="sm")),
-        ],
-        gap="md",
-    )
-
-
-def _band(visit: Visit) -> Any:
-    band = visit.services.site.comfort
-    return dmc.Text(
-        f"{band.min_c:g} to {band.max_c:g} °C while people are there; CO₂ up to {band.co2_max_ppm:g} ppm.", size="sm"
-    )
 
 
 PAGE = Page(path="now", title="Now", icon="now", draw=draw, register=register)

@@ -15,7 +15,9 @@ from dash import dcc, html
 
 from dashboard.callbacks import Callbacks, Visit
 from dashboard.figures.theme import Figure
+from dashboard.figures.tile_drawing import Drawing
 from dashboard.formats import local, utc
+from dashboard.tiles import Tiles
 from dashboard.views import Role, Severity
 
 Query = Mapping[str, str]
@@ -35,6 +37,10 @@ class Page:
     register: Callable[[Callbacks], None]
     role: Role = Role.VIEWER
     in_menu: bool = True
+    charts: bool = False
+    """Whether it draws charts from the start, so that their library is loaded with the page."""
+    tables: bool = False
+    """The same for tables."""
 
 
 def view(key: str) -> dict[str, str]:
@@ -68,6 +74,11 @@ def graph(figure: Figure | None, label: str, graph_id: Any = None, height: int =
     return html.Div(dcc.Graph(**props), role="figure", **{"aria-label": label})
 
 
+def tiles(drawing: Drawing, label: str, tiles_id: str) -> Any:
+    """A drawing of tiles with a description for screen readers."""
+    return html.Div(Tiles(id=tiles_id, drawing=drawing), role="figure", **{"aria-label": label})
+
+
 _CLEAR = "rgba(0,0,0,0)"
 _BLANK: Figure = {
     "data": [],
@@ -79,11 +90,6 @@ _BLANK: Figure = {
     },
 }
 """What is there until the figure comes."""
-
-
-def tall(figure: Figure) -> dict[str, str]:
-    """Style of a chart's frame that is as tall as its figure."""
-    return {"height": f"{figure['layout'].get('height', 300)}px"}
 
 
 def grid(columns: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], visit: Visit, **props: Any) -> Any:

@@ -317,4 +317,4 @@ def _register_word(callbacks: Callbacks, name: str) -> None:
         return dossier(visit, one), ""
 
 
-PAGE = Page(path="plans", title="Plan & approve", icon="plans", draw=draw, register=register)
+PAGE = Page(path="plans", title="Plan & approve", icon="plans", draw=draw, register=register, tables=True)

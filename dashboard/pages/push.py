@@ -235,4 +235,4 @@ def _register_asking(callbacks: Callbacks) -> None:
         return True, f"{_LABELS[wanted]}: this is recorded with your name.", wanted
 
 
-PAGE = Page(path="push", title="Push", icon="push", draw=draw, register=register)
+PAGE = Page(path="push", title="Push", icon="push", draw=draw, register=register, tables=True)

@@ -110,4 +110,4 @@ def register(callbacks: Callbacks) -> None:
         ]
 
 
-PAGE = Page(path="savings", title="Savings", icon="savings", draw=draw, register=register)
+PAGE = Page(path="savings", title="Savings", icon="savings", draw=draw, register=register, charts=True, tables=True)

@@ -195,4 +195,13 @@ def register(callbacks: Callbacks) -> None:
         )
 
 
-PAGE = Page(path="scenario", title="Scenario", icon="scenarios", draw=draw, register=register, in_menu=False)
+PAGE = Page(
+    path="scenario",
+    title="Scenario",
+    icon="scenarios",
+    draw=draw,
+    register=register,
+    in_menu=False,
+    charts=True,
+    tables=True,
+)

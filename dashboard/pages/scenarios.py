@@ -222,4 +222,6 @@ def _register_click(callbacks: Callbacks) -> None:
         return kept if name in (names or []) else [*kept, name]
 
 
-PAGE = Page(path="scenarios", title="Scenarios", icon="scenarios", draw=draw, register=register)
+PAGE = Page(
+    path="scenarios", title="Scenarios", icon="scenarios", draw=draw, register=register, charts=True, tables=True
+)

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.figures.bars import delta_figure, quality_figure, savings_figure, waterfall_figure
-from dashboard.figures.floor import Measure, floor_figure, scale_for
+from dashboard.figures.floor import Measure, floor_drawing, scale_for
 from dashboard.figures.flows import sankey_figure
 from dashboard.figures.lines import Line, forecast_figure, series_figure, thinned
 from dashboard.figures.pareto import front, pareto_figure, rooms_over_days_figure
 from dashboard.figures.plan_drawing import sheet
-from dashboard.figures.racks import rack_figure
+from dashboard.figures.racks import rack_drawing
 from dashboard.figures.theme import DARK, LIGHT, between, readable_on
 from dashboard.views import Kpi
 from twin.site import ComfortBand
@@ -48,13 +48,30 @@ def test_a_south_room_lies_below_the_core_and_a_west_room_left_of_it() -> None:
 
 def test_a_room_inside_the_band_is_neutral_and_a_hot_one_carries_an_arrow() -> None:
     drawing = sheet(example_site(floors=1))
-    figure = floor_figure(drawing, Measure.TEMPERATURE, {"core 0": 22.0, "west 0": 29.5}, BAND, LIGHT)
-    texts = dict(zip(figure["data"][0]["customdata"], figure["data"][0]["text"], strict=True))
-    fills = [shape["fillcolor"] for shape in figure["layout"]["shapes"]]
-    place = figure["data"][0]["customdata"].index("core 0")
-    assert fills[place] == LIGHT.neutral
-    assert "▲ 29.5" in texts["west 0"]
-    assert "no data" in texts["east 0"]
+    floors = floor_drawing(drawing, Measure.TEMPERATURE, {"core 0": 22.0, "west 0": 29.5}, BAND, LIGHT)
+    rooms = {one["id"]: one for one in floors["tiles"]}
+    assert rooms["core 0"]["fill"] == LIGHT.neutral
+    assert rooms["west 0"]["lines"] == ["west 0", "▲ 29.5"]
+    assert rooms["west 0"]["tip"] == ["west 0", "Temperature: 29.5 °C"]
+    assert (rooms["east 0"]["lines"][-1], "fill" in rooms["east 0"]) == ("no data", False)
+
+
+def test_tiles_lie_inside_the_drawing_as_the_rooms_lie_on_the_floor() -> None:
+    drawing = sheet(example_site())
+    floors = floor_drawing(drawing, Measure.PEOPLE, {}, BAND, LIGHT)
+    for box, room in zip(drawing.boxes, floors["tiles"], strict=True):
+        left, top, width, height = room["at"]
+        assert left == pytest.approx(100 * box.x0 / drawing.width, abs=1e-3)
+        assert top + height == pytest.approx(100 - 100 * box.y0 / drawing.height, abs=2e-3)
+        assert min(left, top) >= 0
+        assert max(left + width, top + height) <= 100 + 2e-3
+
+
+def test_the_legend_names_the_band_where_the_colours_change() -> None:
+    floors = floor_drawing(sheet(example_site()), Measure.TEMPERATURE, {}, BAND, LIGHT)
+    marks = [mark["text"] for mark in floors["legend"]["marks"]]
+    assert marks == [f"{value:g}" for value in (BAND.min_c - 3, BAND.min_c, BAND.max_c, BAND.max_c + 3)]
+    assert floors["legend"]["unit"] == "°C"
 
 
 @given(st.floats(min_value=-40, max_value=70))
@@ -80,15 +97,18 @@ def test_500_rooms_take_less_than_50_ms_as_dicts() -> None:
     drawing = sheet(site)
     values = {box.zone: 20.0 + i % 9 for i, box in enumerate(drawing.boxes)}
     started = time.process_time()
-    figure = floor_figure(drawing, Measure.TEMPERATURE, values, BAND, LIGHT)
+    floors = floor_drawing(drawing, Measure.TEMPERATURE, values, BAND, LIGHT)
     assert time.process_time() - started < 0.05
-    assert len(figure["layout"]["shapes"]) == 500
+    assert len(floors["tiles"]) == 500
 
 
 def test_racks_show_the_value_and_the_number_of_vms_of_each_host() -> None:
     site = example_site()
-    figure = rack_figure(site.hosts, {"host-00": 41.0}, {"host-00": ["a", "b"]}, LIGHT, label="CPU", unit="%")
-    assert "host-00: 41 %, 2 VM" in [cell for row in figure["data"][0]["text"] for cell in row]
+    racks = rack_drawing(site.hosts, {"host-00": 41.0}, {"host-00": ["a", "b"]}, LIGHT, label="CPU", unit="%")
+    hosts = {one["id"]: one for one in racks["tiles"]}
+    assert hosts["host-00"]["lines"] == ["host-00", "41 %, 2 VM"]
+    assert hosts["host-00"]["tip"][2:] == ["CPU: 41 %", "a", "b"]
+    assert hosts["host-01"]["lines"][-1] == "no data, 0 VM"
 
 
 def test_a_waterfall_starts_at_the_baseline_and_its_steps_are_the_deltas() -> None:

@@ -97,16 +97,36 @@ def test_controls_write_the_address_and_the_address_sets_the_controls(otto: Watc
     otto.wait("location.search.includes('measure=people')")
     otto.see("/now?measure=co2&floor=1")
     assert otto.page.locator("input[value=co2]").is_checked()
-    assert otto.page.locator(".js-plotly-plot").first.inner_text().count("Floor") == 1
+    assert otto.page.locator("#floor").inner_text().count("Floor") == 1
 
 
 def test_a_click_on_a_room_shows_it_close_up(otto: Watched) -> None:
     otto.see("/now")
-    otto.page.locator("#floor .textpoint").first.wait_for()
-    otto.page.get_by_placeholder("Room").click()
-    otto.page.get_by_role("option", name="west 2").click()
+    otto.page.get_by_role("button", name="west 2, Temperature").click()
     otto.page.get_by_role("heading", name="west 2").wait_for()
     assert "served by ahu 2" in otto.page.inner_text("#room-card")
+    otto.wait("document.querySelector('#floor [data-tile=\"west 2\"]').getAttribute('aria-pressed') === 'true'")
+
+
+def test_arrow_keys_walk_over_the_floor_and_enter_picks(otto: Watched) -> None:
+    otto.see("/now?floor=0")
+    otto.page.locator('#floor [data-tile="core 0"]').focus()
+    otto.page.keyboard.press("ArrowDown")
+    assert otto.page.evaluate("document.activeElement.dataset.tile") == "south 0"
+    assert otto.page.locator(".tiles-tip").inner_text().startswith("south 0")
+    otto.page.keyboard.press("Enter")
+    otto.page.get_by_role("heading", name="south 0").wait_for()
+
+
+def test_the_first_screen_does_without_the_large_scripts_and_others_fetch_them(otto: Watched) -> None:
+    otto.see("/now")
+    assert otto.page.evaluate("window.Plotly === undefined")
+    assert otto.page.evaluate("document.querySelectorAll('script[src*=dash_ag_grid]').length") == 0
+    otto.page.get_by_role("link", name="Audit").click()
+    otto.page.locator(".ag-cell").first.wait_for()
+    otto.page.get_by_role("link", name="Forecast").click()
+    otto.page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    assert otto.faults == []
 
 
 def test_a_hostile_name_does_nothing_anywhere(otto: Watched, world: Example) -> None:

@@ -2,7 +2,8 @@
 
 from connectors.governance.approvals import Approvals, propose
 from connectors.governance.gate import GovernedGate
-from connectors.governance.identity import Identity, Principal, Role
+from connectors.governance.identity import Identity
+from connectors.governance.people import Principal, Role
 from connectors.governance.policy import PolicyBundle, PolicyFolder, write_defaults
 from connectors.governance.rulebook import Rulebook
 from connectors.governance.standing import Standing, StandingApproval

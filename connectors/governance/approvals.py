@@ -8,7 +8,8 @@ from datetime import datetime
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from connectors.governance.identity import Identity, Principal, Role
+from connectors.governance.identity import Identity
+from connectors.governance.people import Principal, Role
 from connectors.plan_store import PlanStore
 from twin.errors import RefusedError
 from twin.plan import PlanState

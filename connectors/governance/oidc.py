@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from connectors.governance.identity import Role
+from connectors.governance.people import Role
 from twin.errors import BadInputError, OutsideWorldError, RefusedError
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"]

@@ -290,7 +290,7 @@ def _operator(room: ControlRoom, name: str | None, scope: str) -> Principal:
 
 
 def _stopper(room: ControlRoom, name: str | None, scope: str) -> Principal:
-    from connectors.governance.identity import STOPPERS
+    from connectors.governance.people import STOPPERS
 
     who = principal_of(room, name)
     who.require(*STOPPERS, scope=scope)

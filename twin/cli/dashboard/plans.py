@@ -17,7 +17,7 @@ from twin.text.canonical import canonical
 
 if TYPE_CHECKING:
     from connectors.governance import Principal
-    from connectors.governance.identity import User
+    from connectors.governance.people import User
     from twin.plans.document import Interval
     from twin.plans.verification import Verification
 
@@ -88,7 +88,7 @@ class StoredPlans:
 
     def release_all(self, user: str, password: str, reason: str) -> str:
         """Stops every plan and gives every point back."""
-        from connectors.governance.identity import STOPPERS
+        from connectors.governance.people import STOPPERS
 
         who = self._proved(user, password)
         who.require(*STOPPERS, scope="release")
@@ -97,7 +97,7 @@ class StoredPlans:
         return f"{len(records)} plans held points: {states}" if records else "No plan held any point."
 
     def _stopper(self, user: str) -> str:
-        from connectors.governance.identity import STOPPERS
+        from connectors.governance.people import STOPPERS
 
         who = self._rooms.signed_in(user)
         who.require(*STOPPERS, scope="stop")

@@ -55,12 +55,19 @@ class ModelStore(Generic[M]):
         Raises:
             RefusedError: nothing has been calibrated here.
         """
+        return self.load(self.current_id())
+
+    def current_id(self) -> str:
+        """Id of the model in use, whose content is not looked at.
+
+        Raises:
+            RefusedError: nothing has been calibrated here.
+        """
         try:
-            model_id = (self.folder / CURRENT).read_text(encoding="utf-8").strip()
+            return (self.folder / CURRENT).read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             message = "this workspace has no calibrated model; run 'understudy calibrate' first"
             raise RefusedError(message) from None
-        return self.load(model_id)
 
     def load(self, model_id: str) -> M:
         """A model by its id.

@@ -7,7 +7,7 @@ Sources: Page, Continuous inspection schemes, Biometrika 41 (1954); block bootst
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,10 @@ class Alarm:
     """Hours since the first error."""
     direction: int
     """+1 when errors rose, -1 when they fell."""
+    since: int
+    """Hour after which the sum grew without a break: the estimate of when the change came."""
+    last: int
+    """Last hour at which the limit was crossed; the change was there until then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,20 +76,28 @@ class DriftDetector:
 
     def alarms(self, errors: Array) -> tuple[Alarm, ...]:
         """All alarms, one per episode; after each the sums start again from zero. NaN hours are skipped."""
-        up = down = 0.0
+        sums, begun = {1: 0.0, -1: 0.0}, {1: 0, -1: 0}
         found: list[Alarm] = []
-        last = {1: -EPISODE_H - 1, -1: -EPISODE_H - 1}
         for hour, value in enumerate(_standardised(errors, self.centre, self.scale)):
             if np.isnan(value):
                 continue
-            up, down = max(0.0, up + value - SLACK), max(0.0, down - value - SLACK)
-            if max(up, down) > self.limit:
-                direction = 1 if up > down else -1
-                if hour - last[direction] > EPISODE_H:
-                    found.append(Alarm(hour=hour, direction=direction))
-                last[direction] = hour
-                up = down = 0.0
+            for sign, total in tuple(sums.items()):
+                begun[sign] = begun[sign] if total else hour
+                sums[sign] = max(0.0, total + sign * float(value) - SLACK)
+            sign = max(sums, key=lambda one: sums[one])
+            if sums[sign] > self.limit:
+                _tell(found, Alarm(hour=hour, direction=sign, since=begun[sign], last=hour))
+                sums = {1: 0.0, -1: 0.0}
         return tuple(found)
+
+
+def _tell(found: list[Alarm], alarm: Alarm) -> None:
+    """Adds an alarm, or prolongs the one of the same direction that it follows within a week."""
+    for place, before in enumerate(found):
+        if before.direction == alarm.direction and alarm.hour - before.last <= EPISODE_H:
+            found[place] = replace(before, last=alarm.hour)
+            return
+    found.append(alarm)
 
 
 def _standardised(errors: Array, centre: float, scale: float) -> Array:

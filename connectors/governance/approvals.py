@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -75,17 +76,26 @@ def _is_signed(approval: Approval, public_key: str) -> bool:
 class Approvals:
     """Takes people's words on plans."""
 
-    def __init__(self, store: PlanStore, identity: Identity, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: PlanStore,
+        identity: Identity,
+        clock: Clock,
+        *,
+        drift: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self._store = store
         self._identity = identity
         self._clock = clock
+        self._drift = drift
 
     def approve(self, plan_id: str, who: Principal, reason: str, *, expires_at: datetime | None = None) -> PlanRecord:
         """Signs an approval; with the last of the quorum the plan is approved.
 
         Raises:
             RefusedError: the proposer, a second word of the same person, a token or service account, no approver role,
-                an expired plan, a plan that the hard envelope forbids, or one that is no longer proposed.
+                an expired plan, a plan that the hard envelope forbids, one that rests on a drifted twin, or one that is
+                no longer proposed.
         """
         view = self._store.view(plan_id)
         self._require_may_approve(view, who)
@@ -144,6 +154,7 @@ class Approvals:
             (who.person not in known, f"{who.person} has approved it already; another person must"),
             (plan.risk_class < 3, f"its risk class 3 is forbidden: {'; '.join(plan.risk_reasons)}"),
             (not plan_faults(plan), "; ".join(plan_faults(plan))),
+            (not (drift := self._drift()), f"the twin that it rests on has drifted: {'; '.join(drift)}"),
         )
         faults = [fault for holds, fault in checks if not holds]
         if faults:

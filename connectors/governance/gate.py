@@ -16,7 +16,7 @@ from twin.plan import PlanState
 from twin.plans.calm import Calm, calm_faults
 from twin.plans.document import Plan, Step, Wave
 from twin.plans.guardrails import approvers_needed, envelope_faults, plan_faults, risk_of
-from twin.plans.premises import Ground, changed_premises
+from twin.plans.premises import Ground, Stale, changed_premises
 from twin.plans.records import PlanView
 
 
@@ -33,6 +33,7 @@ class GovernedGate:
         calm: Calm | None = None,
         ground: Callable[[Plan], Ground] = lambda _: Ground(),
         rulebook: Rulebook | None = None,
+        drift: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -41,6 +42,7 @@ class GovernedGate:
         self._calm = calm or Calm()
         self._ground = ground
         self._rulebook = rulebook
+        self._drift = drift
         self._standing = Standing(store, identity)
 
     def plan_refusals(self, view: PlanView, now: datetime) -> Sequence[str]:
@@ -57,7 +59,8 @@ class GovernedGate:
         found += changed_premises(plan.evidence, replace(self._ground(plan), policy_digest=bundle.digest))
         around = self._around(view, self._people(view, now), now)
         found += [said for w in plan.waves for s in w.steps if (said := bundle.refusal(plan, w, s, around))]
-        if view.record.state is PlanState.APPROVED:
+        if view.record.state is PlanState.APPROVED:  # what is under way finishes or is rolled back by its guards
+            found += [Stale(f"the twin that it rests on has drifted: {said}") for said in self._drift()]
             found += [fault for s in plan.steps() for fault in self._calm_faults(view, s, now)]
         return found
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -81,6 +82,7 @@ def open_control_room(
     from connectors.governance import Approvals, GovernedGate, Identity, PolicyFolder, Rulebook, write_defaults
     from connectors.plan_store import StoreFolder
     from connectors.settings import load_site
+    from twin.cli.drift import blocking_drifts
     from twin.cli.worlds import build_connectors
 
     site_file = site_file or load_site(require_workspace(workspace) / "site.yaml")
@@ -96,6 +98,7 @@ def open_control_room(
     if rulebook.in_force() is None:
         with suppress(RefusedError):
             rulebook.look(policies.bundle())
+    drift = partial(blocking_drifts, workspace)
     gate = GovernedGate(
         store,
         identity,
@@ -103,6 +106,7 @@ def open_control_room(
         business_hours=works_at(site_file.site),
         ground=lambda plan: ground_of(workspace, plan),
         rulebook=rulebook,
+        drift=drift,
     )
     lock = FileLock(folder.lock_file)
     control = ChangeControl(
@@ -119,7 +123,7 @@ def open_control_room(
         folder=folder,
         store=store,
         identity=identity,
-        approvals=Approvals(store, identity, clock),
+        approvals=Approvals(store, identity, clock, drift=drift),
         policies=policies,
         rulebook=rulebook,
         control=control,

@@ -101,15 +101,18 @@ def rehearsal_of(here: Workspace, ahead: tuple[Drivers, ...], *, seed: int) -> R
     """The twin with the week that lies ahead.
 
     Raises:
-        RefusedError: the twin is of another site, or two rooms of the last weeks carry each other's temperature.
+        RefusedError: the twin is of another site, the building has left it, or two rooms of the last weeks carry each
+            other's temperature.
     """
     from optimizer.evaluation import Rehearsal
     from optimizer.experience import experience
+    from twin.cli.drift import require_no_drift
     from twin.cli.models import record_of
     from twin.cli.recorded_drivers import TelemetryDrivers
     from twin.cli.runs import twin_of
 
     history = TelemetryDrivers(here, seed).history(ahead[0].start)
+    require_no_drift(here)
     require_own_sensors(here, ahead[0].start)
     return Rehearsal(
         twin=twin_of(here, MEMBERS),

@@ -59,6 +59,7 @@ def ingest(
     from connectors.ingest import Telemetry
     from connectors.ingest import ingest as read_sources
     from connectors.settings import load_site
+    from twin.cli.drift import blocking_drifts
 
     if anew and (since or until):
         raise BadInputError("--anew replaces whole series; leave out --since and --until")
@@ -81,13 +82,23 @@ def ingest(
             anew=anew,
             progress=tell,
         )
+    drifts = blocking_drifts(workspace)
     dead = {name: state.told for name, state in health.items() if not state.ok}
     for name, why in dead.items():
         note(f"connector {name} delivered nothing: {why}")
     if as_json:
-        print_json(done.to_json() | {"health_file": str(telemetry.health_file), "failed_connectors": dead})
+        print_json(
+            done.to_json()
+            | {
+                "health_file": str(telemetry.health_file),
+                "failed_connectors": dead,
+                "drift": list(drifts),
+            }
+        )
     else:
         _show(done)
+        for sentence in drifts:
+            say(f"  ! drift: {sentence}")
     if follow is not None:
         _follow(live, telemetry, follow)
     return 4 if dead else 0

@@ -31,6 +31,8 @@ class FindingKind(StrEnum):
     BAD_ROWS = "bad_rows"
     FALL_BACK = "fall_back"
     """A driver that isn't measured was replaced by a documented assumption."""
+    DRIFT = "drift"
+    """The building no longer does what the calibrated twin says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

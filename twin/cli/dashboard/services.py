@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twin.cli.dashboard.plans import StoredAudit, StoredIdentity, StoredPlans, StoredSettings
@@ -28,6 +29,7 @@ def services_of(rooms: Rooms) -> Services:
     from connectors.change_control import SystemClock
     from connectors.ingest import Telemetry
     from dashboard.services import Services
+    from twin.cli.drift import kept_findings
 
     clock = SystemClock()
     identity = StoredIdentity(rooms)
@@ -35,7 +37,7 @@ def services_of(rooms: Rooms) -> Services:
     return Services(
         site=rooms.site,
         clock=clock,
-        telemetry=StoredTelemetry(rooms.site, telemetry, clock),
+        telemetry=StoredTelemetry(rooms.site, telemetry, clock, drift=partial(kept_findings, rooms.workspace.folder)),
         models=StoredModels(rooms.workspace, clock),
         results=StoredResults(rooms.workspace),
         plans=StoredPlans(rooms),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +32,9 @@ WHOLE_ROWS = 2_000_000
 """A month's file of no more rows is read once for all kinds."""
 HEALTH_WINDOW = timedelta(days=2)
 """Time before the newest row over which coverage and gaps are counted."""
-_SERIOUS = frozenset({FindingKind.SILENCE, FindingKind.WRONG_UNIT, FindingKind.CLOCK, FindingKind.STUCK})
+_SERIOUS = frozenset(
+    {FindingKind.SILENCE, FindingKind.WRONG_UNIT, FindingKind.CLOCK, FindingKind.STUCK, FindingKind.DRIFT}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,16 @@ def _for_display(kind: PointKind, block: Block) -> Block:
 class StoredTelemetry:
     """The telemetry of a workspace as the pages ask for it; thread-safe."""
 
-    def __init__(self, site: Site, telemetry: Telemetry, clock: Clock) -> None:
+    def __init__(
+        self,
+        site: Site,
+        telemetry: Telemetry,
+        clock: Clock,
+        *,
+        drift: Callable[[], Sequence[Finding]] = tuple,
+    ) -> None:
         self._site = site
+        self._drift = drift
         self._telemetry = telemetry
         self._clock = clock
         self._blocks: OrderedDict[tuple[PointKind, str], tuple[float, Block]] = OrderedDict()
@@ -188,8 +198,8 @@ class StoredTelemetry:
         return self._telemetry.store.append(rows)
 
     def findings(self) -> Sequence[FindingView]:
-        """What the last ingest found, newest first."""
-        found = [_finding_view(one) for one in self._telemetry.findings()]
+        """What the last ingest found and where the building has left the twin, newest first."""
+        found = [_finding_view(one) for one in (*self._drift(), *self._telemetry.findings())]
         rank = {Severity.SERIOUS: 2, Severity.WARNING: 1, Severity.INFO: 0}
         return sorted(found, key=lambda one: (rank[one.severity], str(one.since or "")), reverse=True)
 

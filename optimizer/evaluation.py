@@ -17,7 +17,7 @@ from scenarios.runner import Progress, Twin
 from scenarios.summary import ScenarioRuns, delta_block, kpi_block
 from twin.compute import simulate_compute
 from twin.drivers import Drivers
-from twin.kpi import kpis
+from twin.kpi import KPIS, kpis
 from twin.plan import PointId
 from twin.policy import Policy
 from twin.site import Site
@@ -33,6 +33,8 @@ class Effect:
     baseline: Tree
     candidate: Tree
     delta: Tree
+    members: tuple[tuple[Mapping[str, float], Mapping[str, float]], ...] = ()
+    """KPIs of baseline and candidate by each calibration alone, over all samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,7 @@ class Rehearsal:
             baseline=kpi_block(runs[0], structural),
             candidate=kpi_block(runs[1], structural),
             delta=delta_block(runs[1], runs[0], structural),
+            members=tuple(zip(_by_member(runs[0]), _by_member(runs[1]), strict=True)),
         )
 
     def _runs(self, name: str, policy: Policy, progress: Progress | None) -> ScenarioRuns:
@@ -128,6 +131,15 @@ class Rehearsal:
             daily=np.array([row.daily for row in rows]),
             findings=(),
         )
+
+
+def _by_member(runs: ScenarioRuns) -> list[Mapping[str, float]]:
+    """KPIs of each member of the ensemble, means over samples and seeds."""
+    of = np.array([draw.member for draw in runs.draws])
+    return [
+        dict(zip(KPIS, runs.kpis[of == member].mean(axis=0).tolist(), strict=True))
+        for member in sorted(set(of.tolist()))
+    ]
 
 
 def _machine_run(site: Site, drivers: Drivers, policy: Policy, seed: int) -> tuple[Site, Drivers, Mapping[str, float]]:

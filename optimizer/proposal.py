@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from optimizer.goals import Goal
 from optimizer.packing import emptied, moves
@@ -13,9 +15,13 @@ from scenarios.expand import Tree
 from twin.building.points import program_points
 from twin.errors import BadInputError, RefusedError
 from twin.plan import Action, ActionKind, PointId, Value
-from twin.plans.document import Interval, KpiForecast, Step, Target, TargetKind
+from twin.plans.document import Interval, KpiForecast, Plan, Step, Target, TargetKind
+from twin.plans.ensemble import vote_faults
 from twin.policy import Policy
 from twin.site import Site
+
+if TYPE_CHECKING:
+    from optimizer.evaluation import Effect
 
 UNIT_OF_ENDING: Mapping[str, str] = {
     "_k_h": "K/h",
@@ -182,6 +188,27 @@ def saving_percent(baseline: Tree, delta: Tree, names: tuple[str, ...]) -> Inter
     scale = 100.0 / base if base else 0.0
     low, high = (min(bound * scale, 100.0) for bound in (value - down, value + up))
     return Interval(value=value * scale, low=low, high=high, unit="%")
+
+
+def member_savings(effect: Effect, goal: Goal) -> tuple[float, ...]:
+    """Saving of the goal by each calibration alone. [%]"""
+    pairs = [(goal.score(_known(before)), goal.score(_known(after))) for before, after in effect.members]
+    return tuple(100.0 * (before - after) / before if before else 0.0 for before, after in pairs)
+
+
+def _known(kpis: Mapping[str, float]) -> dict[str, float]:
+    """Without what the runs could not answer."""
+    return {name: value for name, value in kpis.items() if math.isfinite(value)}
+
+
+def require_agreement(plan: Plan) -> None:
+    """Nothing when the calibrations agree on what a high-risk plan saves.
+
+    Raises:
+        RefusedError: they do not; what each promises and why the risk is high are named.
+    """
+    if faults := vote_faults(plan.risk_class, plan.evidence.ensemble_saving_pct):
+        raise RefusedError(f"nothing is proposed ({'; '.join(plan.risk_reasons)}): {'; '.join(faults)}")
 
 
 def require_worthwhile(saving: Interval, least_percent: float, goal: str) -> None:

@@ -15,6 +15,7 @@ from connectors.plan_store import PlanStore
 from twin.plan import PlanState
 from twin.plans.calm import Calm, calm_faults
 from twin.plans.document import Plan, Step, Wave
+from twin.plans.ensemble import vote_faults
 from twin.plans.guardrails import approvers_needed, envelope_faults, plan_faults, risk_of
 from twin.plans.premises import Ground, Stale, changed_premises
 from twin.plans.records import PlanView
@@ -93,7 +94,9 @@ class GovernedGate:
         risk, reasons = risk_of(list(plan.steps()), rooms_in_site=plan.rooms_in_site, rehearsed=plan.rehearsal.ok)
         if risk > plan.risk_class:
             return [f"its risk class is {risk}, the document says {plan.risk_class}: {'; '.join(reasons)}"]
-        return ["risk class 3 is forbidden"] if risk >= 3 else []
+        if risk >= 3:
+            return ["risk class 3 is forbidden"]
+        return vote_faults(max(risk, plan.risk_class), plan.evidence.ensemble_saving_pct)
 
     def _around(self, view: PlanView, people: int, now: datetime) -> Circumstances:
         plan = view.plan

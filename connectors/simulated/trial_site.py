@@ -29,6 +29,7 @@ EVIDENCE = Evidence(
     site_digest="s" * 64,
     policy_digest="p" * 64,
     code_version="0.1.0",
+    ensemble_saving_pct=(9.0, 10.0, 11.0),
 )
 REHEARSED = Rehearsal(ok=True, summary="the rollback was run in the twin")
 _TYPE = HostType(

@@ -173,3 +173,14 @@ def keys_of(site: Site, spec: Spec) -> tuple[str, ...]:
     if spec.scope is Scope.UNIT:
         return tuple(f"{unit.id}/{spec.name}" for unit in site.air_handlers)
     return (spec.name,)
+
+
+def unphysical(parameters: Parameters, site: Site) -> tuple[str, ...]:
+    """Each value outside its physical bounds, with the bounds; what the site file itself states may lie outside."""
+    stated = site_parameters(site).values
+    found = []
+    for key, value in parameters.values.items():
+        spec = SPECS.get(key.rsplit("/", 1)[-1])
+        if spec is not None and stated.get(key) != value and not spec.low - 1e-9 <= value <= spec.high + 1e-9:
+            found.append(f"{key} is {value:g} {spec.unit}, outside {spec.low:g} to {spec.high:g}")
+    return tuple(found)

@@ -11,7 +11,9 @@ import typer
 
 from twin.cli.control_room import AsOption, open_control_room, principal_of
 from twin.cli.output import HERE, JsonOption, Progress, WorkspaceOption, print_json, progress_bar, say
+from twin.cli.plan_evidence import alternatives_of, evidence_of
 from twin.cli.plans import plans, view_document
+from twin.cli.sound_twin import accepted_model, require_sound
 from twin.cli.workspace import Workspace
 from twin.errors import BadInputError, RefusedError
 from twin.text.canonical import plain
@@ -24,9 +26,8 @@ if TYPE_CHECKING:
     from optimizer.goals import Goal
     from optimizer.search import SearchResult
     from twin.drivers import Drivers, Weather
-    from twin.health.finding import Finding
     from twin.model import Model
-    from twin.plans.document import Alternative, Evidence, Guard, Interval, Plan
+    from twin.plans.document import Guard, Interval, Plan
     from twin.policy import Policy
     from twin.ports import Connector
     from twin.site import Site
@@ -36,8 +37,6 @@ SAMPLES = 3
 MEMBERS = 6
 LEAST_SAVING_PERCENT = 1.0
 """What acting costs, as a share of the goal: below it nothing is proposed. [%]"""
-SENSOR_CHECK = timedelta(days=14)
-"""Of telemetry in which rooms are looked at for swapped sensors."""
 GUARD_MARGIN_K = 3.0
 """A room this far outside its unoccupied band stops a push. [K]"""
 
@@ -57,19 +56,8 @@ class Proposal:
     effect: Effect
     saving: Interval
     """Of the goal. [%]"""
-
-
-def accepted_model(here: Workspace) -> Model:
-    """The model in use.
-
-    Raises:
-        RefusedError: there is none, or calibration did not accept it.
-    """
-    model = here.models.current()
-    if not model.accepted:
-        message = f"model {model.model_id[:12]} is not accepted: {'; '.join(model.reasons)}"
-        raise RefusedError(f"{message}; calibrate again on more or better telemetry before proposing a plan")
-    return model
+    votes: tuple[float, ...]
+    """The same by each calibration alone. [%]"""
 
 
 def present(here: Workspace) -> datetime:
@@ -106,14 +94,12 @@ def rehearsal_of(here: Workspace, ahead: tuple[Drivers, ...], *, seed: int) -> R
     """
     from optimizer.evaluation import Rehearsal
     from optimizer.experience import experience
-    from twin.cli.drift import require_no_drift
     from twin.cli.models import record_of
     from twin.cli.recorded_drivers import TelemetryDrivers
     from twin.cli.runs import twin_of
 
     history = TelemetryDrivers(here, seed).history(ahead[0].start)
-    require_no_drift(here)
-    require_own_sensors(here, ahead[0].start)
+    require_sound(here, ahead[0].start)
     return Rehearsal(
         twin=twin_of(here, MEMBERS),
         drivers=ahead,
@@ -121,22 +107,6 @@ def rehearsal_of(here: Workspace, ahead: tuple[Drivers, ...], *, seed: int) -> R
         seen=experience(here.site, record_of(here)),
         seeds=(seed,),
     )
-
-
-def require_own_sensors(here: Workspace, before: datetime) -> None:
-    """Nothing when every room of the last two weeks follows its own twin.
-
-    Raises:
-        RefusedError: rooms look swapped.
-    """
-    from twin.calibration.swapped import find_swaps
-    from twin.cli.models import record_of
-
-    parameters = here.models.current().parameters
-    found = find_swaps(here.site, parameters, record_of(here, before - SENSOR_CHECK, before))
-    if found:
-        said = "; ".join(swap.sentence() for swap in found)
-        raise RefusedError(f"no plan is proposed from sensors that contradict the twin: {said}")
 
 
 def _busiest(history: Drivers, vms: int) -> NDArray[np.float64]:
@@ -156,7 +126,13 @@ def searched(rehearsal: Rehearsal, goal: Goal, *, trials: int, seed: int, progre
         RefusedError: the goal cannot be reached, or not even the lower bound of the saving pays.
     """
     from optimizer.goals import GOAL_KPIS, Limits
-    from optimizer.proposal import require_feasible, require_reached, require_worthwhile, saving_percent
+    from optimizer.proposal import (
+        member_savings,
+        require_feasible,
+        require_reached,
+        require_worthwhile,
+        saving_percent,
+    )
     from optimizer.search import search
     from optimizer.space import PolicySpace
 
@@ -171,7 +147,8 @@ def searched(rehearsal: Rehearsal, goal: Goal, *, trials: int, seed: int, progre
     saving = saving_percent(effect.baseline, effect.delta, names)
     require_reached(found, goal, saving)
     require_worthwhile(saving, LEAST_SAVING_PERCENT, goal.name)
-    return Proposal(policy=found.best.policy, goal=goal, search=found, effect=effect, saving=saving)
+    votes = member_savings(effect, goal)
+    return Proposal(policy=found.best.policy, goal=goal, search=found, effect=effect, saving=saving, votes=votes)
 
 
 def draft_plan(
@@ -202,11 +179,19 @@ def draft_plan(
         outdoor_mean_c: the weather counted on, by day, where the telemetry gave it; another one later makes it stale.
 
     Raises:
-        RefusedError: no connector carries the program of the building, or the world cannot be read.
+        RefusedError: no connector carries the program of the building, the world cannot be read, or the risk is high
+            and the calibrations do not agree.
     """
     from optimizer.goals import GOAL_WORDS
     from optimizer.packing import emptied, moves
-    from optimizer.proposal import Ground, building_steps, changed_points, kpi_forecasts, machine_steps
+    from optimizer.proposal import (
+        Ground,
+        building_steps,
+        changed_points,
+        kpi_forecasts,
+        machine_steps,
+        require_agreement,
+    )
     from optimizer.rollback import rehearse_rollback
     from twin.plans.waves import assemble_plan
 
@@ -220,7 +205,7 @@ def draft_plan(
     hold_until = max(rehearsal.drivers[0].end, now + timedelta(days=AHEAD_DAYS))
     ground = Ground(building=building, hosts=hosts, present=present_values, seen=rehearsal.seen, hold_until=hold_until)
     effect, lowered = proposal.effect, GOAL_WORDS[proposal.goal.name]
-    return assemble_plan(
+    plan = assemble_plan(
         site=site.name,
         title=f"Save {proposal.saving.value:.0f} % of {lowered} until {_local(hold_until, site)}",
         question=f"Which policy lowers {lowered} most while comfort, air and service keep their limits?",
@@ -235,12 +220,14 @@ def draft_plan(
         guards=temperature_guards(site, connectors, building),
         kpis=kpi_forecasts(effect.baseline, effect.candidate, effect.delta),
         evidence=replace(
-            _evidence(here, proposal, model, policy_digest, seed, now - rehearsal.drivers[0].start),
+            evidence_of(here, proposal, model, policy_digest, seed, now - rehearsal.drivers[0].start),
             outdoor_mean_c=outdoor_mean_c or {},
         ),
         rehearsal=rehearse_rollback(site, model.parameters, rehearsal.drivers[0], proposal.policy),
-        alternatives=_alternatives(proposal),
+        alternatives=alternatives_of(proposal),
     )
+    require_agreement(plan)
+    return plan
 
 
 def _local(moment: datetime, site: Site) -> str:
@@ -289,73 +276,6 @@ def temperature_guards(site: Site, connectors: Mapping[str, Connector], building
         )
         for point, reading in zip(points, readings, strict=True)
         if reading.value is not None
-    )
-
-
-def _evidence(
-    here: Workspace, proposal: Proposal, model: Model, policy_digest: str, seed: int, age: timedelta
-) -> Evidence:
-    from optimizer.proposal import changed_points
-    from twin.plans.document import Evidence
-
-    changed = changed_points(here.site, proposal.policy)
-    from connectors.ingest import Telemetry
-
-    stale = (f"the telemetry ends {age.days} days before the plan was made: ingest newer",) if age.days > 0 else ()
-    return Evidence(
-        scenario=f"goal {proposal.goal.text()}",
-        seed=seed,
-        model_id=model.model_id,
-        data_digest=model.data_digest,
-        site_digest=here.site_file.digest,
-        policy_digest=policy_digest,
-        code_version=model.code_version,
-        candidate_policy={point: f"{value:g}" for point, value in changed.items()},
-        data_health=(*stale, *health_sentences(Telemetry(here.var("telemetry")).findings()), *model.findings),
-        calibration=_errors_of(model.metrics),
-        assumptions=(
-            "people, lights, plugs and VM demand as forecast from the telemetry; weather as the forecast says",
-            "the site runs as its file says under 'operation' where the plan changes nothing",
-        ),
-    )
-
-
-def _errors_of(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Errors of the twin on weeks that it never saw: rooms together, each meter by itself."""
-    import math
-
-    return {
-        name: value for name, value in metrics.items() if not name.startswith("zone_rmse_k/") and math.isfinite(value)
-    }
-
-
-def health_sentences(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """What data health found, a line for each kind, the first of a kind in full."""
-    kinds: dict[str, list[Finding]] = {}
-    for finding in findings:
-        kinds.setdefault(finding.kind.value, []).append(finding)
-    lines = []
-    for kind, found in sorted(kinds.items()):
-        more = f" (and {len(found) - 1} more of this kind)" if len(found) > 1 else ""
-        out = sum(one.excluded for one in found)
-        kept = f"; {out} spans are kept out of calibration" if out else ""
-        lines.append(f"{kind.replace('_', ' ')}: {found[0].sentence}{more}{kept}")
-    return tuple(lines)
-
-
-def _alternatives(proposal: Proposal, most: int = 4) -> tuple[Alternative, ...]:
-    from twin.plans.document import Alternative
-
-    found = proposal.search
-    others = [one for one in found.tried if one is not found.best and one.picked != found.best.picked][:most]
-    return tuple(
-        Alternative(
-            name=", ".join(f"{name} {value}" for name, value in one.picked.items() if value) or "as is",
-            reason="breaks " + ", ".join(one.breaches)
-            if one.breaches
-            else f"saves {found.saving_percent(one, proposal.goal):.1f} % in the search run, less than the plan",
-        )
-        for one in others
     )
 
 

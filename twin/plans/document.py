@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Literal
 
 from twin.plan import Action, PointId, Value
-from twin.text.canonical import digest, plain, thing_from
+from twin.text.canonical import LATER, digest, plain, thing_from
 
 SCHEMA_VERSION = 1
 
@@ -138,6 +138,8 @@ class Evidence:
     """Day of the site → mean outdoor temperature that the plan counts on; empty when a weather service gave it."""
     assumptions: tuple[str, ...] = ()
     """Sentences a reader must know: what was held constant, which forecast, what the twin leaves out."""
+    ensemble_saving_pct: tuple[float, ...] = field(default=(), metadata=LATER)
+    """Saving of the goal by each calibration that was asked. [%]"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

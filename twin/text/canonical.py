@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cache
@@ -17,6 +17,8 @@ import rfc8785
 from twin.clock import require_aware
 from twin.errors import BadInputError
 
+LATER: Mapping[str, bool] = types.MappingProxyType({"later": True})
+"""Metadata of a field that a later version added: unsaid while it has its default, so that older digests hold."""
 Plain = None | bool | int | float | str | Sequence["Plain"] | Mapping[str, "Plain"]
 T = TypeVar("T")
 
@@ -24,7 +26,7 @@ T = TypeVar("T")
 def plain(thing: object) -> Any:
     """Dataclasses, enums, moments and collections as what JSON knows; fields in any order, times in UTC."""
     if is_dataclass(thing) and not isinstance(thing, type):
-        return {f.name: plain(getattr(thing, f.name)) for f in fields(thing)}
+        return {f.name: plain(getattr(thing, f.name)) for f in fields(thing) if not _is_unsaid(thing, f)}
     if isinstance(thing, Mapping):
         return {str(key): plain(value) for key, value in thing.items()}
     if isinstance(thing, (set, frozenset)):
@@ -32,6 +34,10 @@ def plain(thing: object) -> Any:
     if isinstance(thing, (list, tuple)):
         return [plain(item) for item in thing]
     return _plain_value(thing)
+
+
+def _is_unsaid(thing: object, of: Field[Any]) -> bool:
+    return bool(of.metadata.get("later")) and getattr(thing, of.name) == of.default
 
 
 def _plain_value(thing: object) -> Any:

@@ -137,9 +137,7 @@ class ParquetTelemetryStore:
         paths = self._months(None, None)
         if not paths:
             return None
-        first = pc.min(_load(paths[0], ["timestamp"]).column("timestamp")).as_py()
-        last = pc.max(_load(paths[-1], ["timestamp"]).column("timestamp")).as_py()
-        return first, last
+        return min(_stamps(paths[0])), max(_stamps(paths[-1]))
 
     def _months(self, since: datetime | None, until: datetime | None) -> list[Path]:
         """Files of the months that touch a period, oldest first."""
@@ -298,9 +296,28 @@ def _load(path: Path, columns: Sequence[str], filters: list[Filter] | None = Non
         with path.open("rb") as handle:  # opened once: a writer may rename another file into place meanwhile
             table = pq.read_table(handle, columns=list(columns), filters=filters, use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
-        message = f"{path}: the telemetry file cannot be read ({error}); move it away and ingest that month again"
-        raise OutsideWorldError(message) from None
+        raise unreadable(path, error) from None
     return table.cast(pa.schema([SCHEMA.field(name) for name in columns]))
+
+
+def _stamps(path: Path) -> list[datetime]:
+    """First and last stamp of every piece of a file, from its footer.
+
+    Raises:
+        OutsideWorldError: the file cannot be read.
+    """
+    try:
+        footer = pq.read_metadata(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise unreadable(path, error) from None
+    pieces = [footer.row_group(i).column(SCHEMA.get_field_index("timestamp")) for i in range(footer.num_row_groups)]
+    return [stamp for piece in pieces for stamp in (piece.statistics.min, piece.statistics.max)]
+
+
+def unreadable(path: Path, error: Exception) -> OutsideWorldError:
+    """What to say of a file that cannot be read."""
+    message = f"{path}: the telemetry file cannot be read ({error}); move it away and ingest that month again"
+    return OutsideWorldError(message)
 
 
 def _replace(path: Path, table: pa.Table) -> None:

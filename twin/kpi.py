@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.building.comfort import distances
 from twin.result import RunResult
 from twin.site import ComfortBand, Site
 from twin.units import SECONDS_PER_HOUR, WATTS_PER_KILOWATT, kwh
@@ -86,6 +85,8 @@ def discomfort_by_zone(
 
 def _comfort(result: RunResult, band: ComfortBand) -> tuple[float, float]:
     """Kelvin outside the band and steps above the CO₂ limit, summed over zones and steps with people."""
+    from twin.building.comfort import distances  # brings numba, which those who only name KPIs do without
+
     building = result.building
     limits = (float(band.min_c), float(band.max_c), float(band.co2_max_ppm))
     return distances(building.zone_temperature_c, building.zone_co2_ppm, result.people, limits)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from connectors.telemetry_block import Block, joined, read_block
 from dashboard.views import FindingView, PointHealth, Sample, Severity
 from twin.health.finding import Finding, FindingKind
 from twin.people_shown import shown_counts
@@ -27,48 +27,13 @@ if TYPE_CHECKING:
 
 FRESH = timedelta(hours=2)
 """A value older than this is no longer shown as the value in force."""
-MOST_BYTES = 300 * 1024 * 1024
-WHOLE_ROWS = 2_000_000
-"""A month's file of no more rows is read once for all kinds."""
+MOST_BYTES = 200 * 1024 * 1024
+"""Limit of the months that are kept in memory."""
 HEALTH_WINDOW = timedelta(days=2)
 """Time before the newest row over which coverage and gaps are counted."""
 _SERIOUS = frozenset(
     {FindingKind.SILENCE, FindingKind.WRONG_UNIT, FindingKind.CLOCK, FindingKind.STUCK, FindingKind.DRIFT}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """All points of a kind over one month."""
-
-    times: NDArray[np.int64]
-    """Microseconds since 1970, sorted, shape (rows,)."""
-    place: Mapping[str, int]
-    """Point → its column."""
-    values: NDArray[np.float32]
-    """Shape (rows, points); NaN where nothing, or two different values, were delivered."""
-
-    @property
-    def size(self) -> int:
-        """Bytes held."""
-        return int(self.values.nbytes + self.times.nbytes)
-
-
-def block_of(frame: pd.DataFrame, points: Sequence[str]) -> Block:
-    """Long rows as an array with a column per point; rows of other points are left out."""
-    place = {point: i for i, point in enumerate(points)}
-    column_of = np.array([place.get(str(name), -1) for name in frame["point"].cat.categories], dtype=np.int64)
-    columns = column_of[frame["point"].cat.codes.to_numpy()] if len(frame) else np.empty(0, dtype=np.int64)
-    own = columns >= 0
-    columns = columns[own]
-    micros = frame["timestamp"].dt.as_unit("us").astype("int64").to_numpy()[own]
-    times, rows = np.unique(micros, return_inverse=True)
-    values = np.full((len(times), len(points)), np.nan, dtype=np.float32)
-    given = frame["value"].to_numpy(dtype=np.float32)[own]
-    values[rows, columns] = given
-    conflicts = values[rows, columns] != given
-    values[rows[conflicts], columns[conflicts]] = np.nan
-    return Block(times=times, place=place, values=values)
 
 
 def _for_display(kind: PointKind, block: Block) -> Block:
@@ -95,6 +60,7 @@ class StoredTelemetry:
         self._span: tuple[tuple[float, ...], tuple[datetime, datetime] | None] | None = None
         self._health: tuple[float, list[PointHealth]] | None = None
         self._lock = Lock()
+        self._reading = Lock()
         self._kinds = {point.id: point.kind for point in site.points}
         self._of_kind: dict[PointKind, tuple[Point, ...]] = {
             kind: site.points_of(kind) for kind in dict.fromkeys(self._kinds.values())
@@ -116,28 +82,25 @@ class StoredTelemetry:
         if not path.exists():
             return None
         stamp, key = path.stat().st_mtime, (kind, month)
-        with self._lock:
-            kept = self._blocks.get(key)
-            if kept is not None and kept[0] == stamp:
-                self._blocks.move_to_end(key)
-                return kept[1]
-        blocks = self._load(kind, month, whole=_rows(path) <= WHOLE_ROWS)
-        with self._lock:
-            for loaded, block in blocks.items():
-                self._blocks[loaded, month] = (stamp, block)
-            self._blocks.move_to_end(key)
-            while sum(one.size for _, one in self._blocks.values()) > MOST_BYTES and len(self._blocks) > 1:
-                self._blocks.popitem(last=False)
-        return blocks[kind]
+        if (kept := self._kept(key, stamp)) is not None:
+            return kept
+        with self._reading:  # one at a time, which bounds memory; others may have read it meanwhile
+            if (kept := self._kept(key, stamp)) is not None:
+                return kept
+            block = _for_display(kind, read_block(path, [point.id for point in self._of_kind.get(kind, ())]))
+            with self._lock:
+                self._blocks[key] = (stamp, block)
+                while sum(one.size for _, one in self._blocks.values()) > MOST_BYTES and len(self._blocks) > 1:
+                    self._blocks.popitem(last=False)
+        return block
 
-    def _load(self, kind: PointKind, month: str, *, whole: bool) -> dict[PointKind, Block]:
-        """Blocks of a month: of one kind from a large file, of all kinds at once from a small one."""
-        start = datetime.fromisoformat(f"{month}-01").replace(tzinfo=UTC)
-        kinds = {kind, *self._of_kind} if whole else {kind}
-        names = {one: [point.id for point in self._of_kind.get(one, ())] for one in kinds}
-        wanted = None if whole else names[kind]
-        frame = self._telemetry.store.read(wanted, start, _next_month(start))
-        return {one: _for_display(one, block_of(frame, names[one])) for one in kinds}
+    def _kept(self, key: tuple[PointKind, str], stamp: float) -> Block | None:
+        with self._lock:
+            found = self._blocks.get(key)
+            if found is None or found[0] != stamp:
+                return None
+            self._blocks.move_to_end(key)
+            return found[1]
 
     def snapshot(self, kind: PointKind, at: datetime) -> Mapping[str, Sample]:
         """The value in force of every point of a kind at a moment."""
@@ -211,9 +174,11 @@ class StoredTelemetry:
         stamp = months[-1].stat().st_mtime
         if self._health is None or self._health[0] != stamp:
             stuck = {one.point for one in self._telemetry.findings() if one.kind is FindingKind.STUCK}
-            frame = self._telemetry.store.read(None, span[1] - HEALTH_WINDOW, span[1] + timedelta(seconds=1))
-            block = block_of(frame, [point.id for point in self._site.points])
-            rows = [self._point_health(block, point, stuck=point.id in stuck) for point in self._site.points]
+            points, since = [point.id for point in self._site.points], span[1] - HEALTH_WINDOW
+            first = f"{since.astimezone(UTC):%Y-%m}"
+            blocks = [read_block(path, points, since) for path in months if path.stem >= first]
+            whole = joined(blocks)
+            rows = [self._point_health(whole, point, stuck=point.id in stuck) for point in self._site.points]
             self._health = (stamp, rows)
         return self._health[1]
 
@@ -237,13 +202,6 @@ class StoredTelemetry:
             longest_gap_s=max(gap, 0.0),
             stuck=stuck,
         )
-
-
-def _rows(path: Path) -> int:
-    """Rows of a month's file, from its footer."""
-    import pyarrow.parquet as pq
-
-    return int(pq.read_metadata(path).num_rows)
 
 
 def _unseen(point: Point) -> PointHealth:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from scenarios.expand import Scenario, Tree
 from twin.kpi import KPIS
@@ -15,15 +15,27 @@ from twin.text.html_page import chart, heading, page, paragraph
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-_END_USES = (("fan_kwh", "fans"), ("cooling_kwh", "cooling"), ("heating_kwh", "heating"), ("it_kwh", "IT"))
+_END_USES = (("fan_kwh", "fans"), ("cooling_kwh", "cooling"), ("gas_kwh", "heating by gas"), ("it_kwh", "IT"))
+_POWER = ("power_fan_w", "power_cooling_w", "power_heating_electric_w", "power_heating_gas_w")
 _MAIN = ("hvac_kwh", "gas_kwh", "electricity_kwh", "peak_kw", "cost", "co2_kg", "occupied_discomfort_kh")
 
 
-def report_html(summary: Mapping[str, object], folder: Path, scenarios: Sequence[Scenario]) -> str:
-    """The report as HTML; Plotly is inside, nothing is fetched."""
+def report_html(
+    summary: Mapping[str, object], folder: Path, scenarios: Sequence[Scenario], currency: str = "currency"
+) -> str:
+    """The report as HTML; Plotly is inside, nothing is fetched.
+
+    Args:
+        summary: the document of ``summary.json``.
+        folder: the results, with their series.
+        scenarios: in the order of the summary.
+        currency: code of the site's currency.
+    """
     entries = _entries(summary)
+    gas = [("Change of gas against the baseline", deltas_figure(entries, "gas_kwh"))] if _burns_gas(entries) else []
     figures = [
         ("Change of HVAC electricity against the baseline", deltas_figure(entries, "hvac_kwh")),
+        *gas,
         ("Energy by end use", end_uses_figure(entries)),
         ("HVAC electricity against comfort", comfort_figure(entries)),
     ]
@@ -32,9 +44,10 @@ def report_html(summary: Mapping[str, object], folder: Path, scenarios: Sequence
     parts = [
         _model_note(summary),
         paragraph(
-            "Median and 80 % interval of paired runs. A delta is scenario − baseline: negative energy is a saving."
+            "Median and 80 % interval of paired runs. A delta is scenario − baseline: negative energy is a saving. "
+            "“HVAC” is electricity of fans, cooling and electric heating; gas has a column of its own."
         ),
-        kpi_table(entries),
+        kpi_table(entries, currency),
     ]
     for index, (title, figure) in enumerate(figures):
         parts += [heading(title), chart(f"figure-{index}", figure)]
@@ -68,10 +81,15 @@ def _number(entry: Tree, block: str, kpi: str, bound: str = "value") -> float | 
     return kpis[kpi][bound] if kpi in kpis else None
 
 
-def kpi_table(entries: Sequence[Tree]) -> str:
-    """Main KPIs of all scenarios with their deltas."""
+def _burns_gas(entries: Sequence[Tree]) -> bool:
+    return any(_number(entry, "kpis", "gas_kwh") for entry in entries)
+
+
+def kpi_table(entries: Sequence[Tree], currency: str) -> str:
+    """Main KPIs of all scenarios with their intervals, and their deltas in units and per cent."""
     names = [name for name in _MAIN if _number(entries[0], "kpis", name) is not None]
-    head = "".join(f"<th>{name}<br><small>{KPIS[name].unit}</small></th>" for name in names)
+    units = {name: currency if KPIS[name].unit == "currency" else KPIS[name].unit for name in names}
+    head = "".join(f"<th>{name}<br><small>{escape(units[name])}</small></th>" for name in names)
     rows = []
     for entry in entries:
         cells = "".join(f"<td>{_cell(entry, name)}</td>" for name in names)
@@ -80,13 +98,21 @@ def kpi_table(entries: Sequence[Tree]) -> str:
 
 
 def _cell(entry: Tree, name: str) -> str:
-    value = _number(entry, "kpis", name)
-    text = "" if value is None else f"{value:,.1f}"
-    delta = _number(entry, "delta_vs_baseline", name)
-    if delta is None:
-        return text
-    low, high = _number(entry, "delta_vs_baseline", name, "low"), _number(entry, "delta_vs_baseline", name, "high")
-    return f"{text}<br><small>{delta:+,.1f} ({low:+,.1f} … {high:+,.1f})</small>"
+    kpis = cast("dict[str, dict[str, float]]", entry["kpis"])
+    deltas = cast("dict[str, dict[str, Any]]", entry.get("delta_vs_baseline") or {})
+    lines = []
+    if name in kpis:
+        own = kpis[name]
+        lines.append(f"{own['value']:,.1f}<br><small>({own['low']:,.1f} … {own['high']:,.1f})</small>")
+    if name in deltas:
+        lines.append(f"<small>Δ {_signed(deltas[name])}</small>")
+        if "percent" in deltas[name]:
+            lines.append(f"<small>Δ {_signed(deltas[name]['percent'])} %</small>")
+    return "<br>".join(lines)
+
+
+def _signed(interval: Mapping[str, float]) -> str:
+    return f"{interval['value']:+,.1f} ({interval['low']:+,.1f} … {interval['high']:+,.1f})"
 
 
 def deltas_figure(entries: Sequence[Tree], kpi: str) -> go.Figure:
@@ -118,11 +144,18 @@ def end_uses_figure(entries: Sequence[Tree]) -> go.Figure:
 
     names = [str(entry["name"]) for entry in entries]
     figure = go.Figure()
-    for kpi, label in _END_USES:
-        figure.add_bar(
-            y=names, x=[_number(entry, "kpis", kpi) or 0.0 for entry in entries], name=label, orientation="h"
-        )
+    for label, energy in _energies(entries).items():
+        figure.add_bar(y=names, x=energy, name=label, orientation="h")
     return figure.update_layout(barmode="stack", xaxis_title="energy [kWh]", height=200 + 34 * len(names))
+
+
+def _energies(entries: Sequence[Tree]) -> dict[str, list[float]]:
+    """Energy by end use, of every scenario. [kWh]"""
+    energies = {label: [_number(entry, "kpis", kpi) or 0.0 for entry in entries] for kpi, label in _END_USES}
+    heating = [_number(entry, "kpis", "heating_kwh") or 0.0 for entry in entries]
+    pairs = zip(heating, energies["heating by gas"], strict=True)
+    energies["heating by electricity"] = [max(total - gas, 0.0) for total, gas in pairs]
+    return energies
 
 
 def comfort_figure(entries: Sequence[Tree]) -> go.Figure:
@@ -142,7 +175,7 @@ def comfort_figure(entries: Sequence[Tree]) -> go.Figure:
 
 
 def power_figure(folder: Path, scenarios: Sequence[Scenario], most: int = 6) -> go.Figure:
-    """Daily mean of HVAC power of the first scenarios, from their series."""
+    """Mean power of HVAC, gas included, of the first scenarios, from their series."""
     import plotly.graph_objects as go
     import pyarrow.parquet as pq
 
@@ -152,9 +185,9 @@ def power_figure(folder: Path, scenarios: Sequence[Scenario], most: int = 6) -> 
         if not file.is_file():
             continue
         frame = pq.read_table(file).to_pandas().set_index("timestamp")
-        columns = [c for c in ("power_fan_w", "power_cooling_w", "power_heating_electric_w") if c in frame]
+        columns = [name for name in _POWER if name in frame]
         power = frame[columns].astype(float).sum(axis=1) / 1000.0
         every = "1h" if len(power) <= 21 * 96 else "1D"
         mean = power.resample(every).mean().round(4)
         figure.add_scatter(x=mean.index.strftime("%Y-%m-%dT%H:%M").tolist(), y=mean.tolist(), name=scenario.name)
-    return figure.update_layout(yaxis_title="HVAC power, first run [kW]", xaxis_title="UTC", height=420)
+    return figure.update_layout(yaxis_title="HVAC electricity and gas, first run [kW]", xaxis_title="UTC", height=420)

@@ -96,8 +96,9 @@ def run_scenarios(
     folder = ResultsFolder(results / name)
     folder.start(manifest, scenarios, resume=resume)
     runs = _all_runs(scenarios, batch, folder, workers, cluster, progress)
-    summary = summary_document(name, about, scenarios, runs, twin.structural)
-    folder.write_text("report.html", report_html(summary, folder.path, scenarios))
+    summary = summary_document(name, about, scenarios, runs, twin.structural, twin.site)
+    currency = twin.site.tariff.currency
+    folder.write_text("report.html", report_html(summary, folder.path, scenarios, currency))
     folder.write_json(SUMMARY, summary)
     return BatchResult(run_id=name, folder=folder.path, summary=summary)
 

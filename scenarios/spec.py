@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ Moment = date | datetime
 """A date (local midnight of the site) or an aware time."""
 KINDS = ("replay", "forecast", "synthetic")
 _NAME = r"^[^\s<>&\"`=+@-][^\x00-\x1f\x7f<>&\"`\u202a-\u202e\u2066-\u2069]{0,149}$"
+_NAME_LETTERS = 150
 OVERRIDES_FILE = "overrides.yaml"
 LIBRARY = Path(__file__).parent / "library"
 
@@ -207,6 +208,24 @@ def read_scenario(path: Path) -> ScenarioFile:
     return ScenarioFile(spec=spec, path=path, tree=tree, named=named)
 
 
+def read_scenarios(paths: Sequence[Path]) -> list[ScenarioFile]:
+    """The scenarios of some files, or of the files of some folders.
+
+    Raises:
+        BadInputError: with the faults of all files at once.
+    """
+    faults: list[str] = []
+    read: list[ScenarioFile] = []
+    for path in scenario_files(paths):
+        try:
+            read.append(read_scenario(path))
+        except BadInputError as error:
+            faults += error.faults or [str(error)]
+    if faults:
+        raise BadInputError.gather(faults)
+    return read
+
+
 def read_overrides(path: Path) -> dict[str, OverrideSpec]:
     """Named overrides of a file (name → block); none when there is no such file."""
     if not path.is_file():
@@ -227,28 +246,30 @@ def read_overrides(path: Path) -> dict[str, OverrideSpec]:
     return named
 
 
-def scenario_files(paths: list[Path]) -> list[Path]:
+def scenario_files(paths: Sequence[Path]) -> list[Path]:
     """The scenario files that paths name; a folder stands for its ``*.yaml`` and ``*.yml`` in the order of names.
 
     Files of overrides are left out, so that ``scenarios/*.yaml`` of a shell works.
 
     Raises:
-        BadInputError: a path does not exist, or a folder holds no scenario.
+        BadInputError: paths that do not exist, or folders without a scenario, all of them.
     """
     files: list[Path] = []
+    faults: list[str] = []
     for path in paths:
         if path.is_dir():
             found = sorted(
                 item for item in path.iterdir() if item.suffix in {".yaml", ".yml"} and item.name != OVERRIDES_FILE
             )
             if not found:
-                message = f"{path}: the folder holds no scenario file (*.yaml); name a file or another folder"
-                raise BadInputError(message)
+                faults.append(f"{path}: the folder holds no scenario file (*.yaml); name a file or another folder")
             files.extend(found)
         elif path.is_file():
             files.extend([path] if path.name != OVERRIDES_FILE or len(paths) == 1 else [])
         else:
-            raise BadInputError(f"{path}: there is no such scenario file; check the path")
+            faults.append(f"{path}: there is no such scenario file; check the path")
+    if faults:
+        raise BadInputError.gather(faults)
     return list(dict.fromkeys(files))
 
 
@@ -282,9 +303,29 @@ def _fault(item: ErrorDetails, model: type[BaseModel], path: tuple[str | int, ..
         return Fault(path=where, message=unknown_key(location[-1], _known_keys(model, location)), on_key=True)
     if item["type"] == "missing":
         return Fault(path=where[:-1], message=f"{where[-1]!r} is missing; add it")
+    if item["type"] == "model_type":
+        return Fault(path=where, message=_no_block(item["input"], model, location))
+    if item["type"] == "string_pattern_mismatch":
+        return Fault(path=where, message=_bad_name(str(item["input"])))
     if item["type"] in {"naive_time", "moment", "drivers", "seeds", "override"}:
         return Fault(path=where, message=item["msg"])
     return Fault(path=where, message=f"{shown(item['input'])}: {item['msg'][0].lower()}{item['msg'][1:]}")
+
+
+def _no_block(node: object, model: type[BaseModel], location: tuple[str | int, ...]) -> str:
+    """What to say where keys with values are expected and something else stands."""
+    keys = ", ".join(_known_keys(model, (*location, "")) if location else _known_keys(model, ()))
+    if node is None and not location:
+        return f"the file is empty; write `schema_version: 1` and `name: …`, and of the others what you need: {keys}"
+    return f"{shown(node)} is not a block of keys; write `key: value` lines with keys of these: {keys}"
+
+
+def _bad_name(name: str) -> str:
+    allowed = f"use {ScenarioSpec.model_fields['name'].description}"
+    if not 1 <= len(name) <= _NAME_LETTERS:
+        return f"a name of {len(name)} characters; {allowed}"
+    first = next((i for i in range(len(name)) if not re.match(_NAME, name[: i + 1])), 0)
+    return f"{shown(name)} has {name[first]!r} {'at its start' if first == 0 else 'in it'}; {allowed}"
 
 
 def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:

@@ -17,6 +17,8 @@ from scenarios.batch import USES, WEIGHTS, Draw
 from scenarios.expand import Scenario, Tree
 from scenarios.intervals import Interval, mixture_interval
 from twin.kpi import KPIS
+from twin.policy_effect import without_effect
+from twin.site import Site
 from twin.vocab import EndUse
 
 Array = NDArray[np.float64]
@@ -163,6 +165,7 @@ def summary_document(
     scenarios: Sequence[Scenario],
     runs: Mapping[str, ScenarioRuns],
     structural: Mapping[str, float],
+    site: Site,
 ) -> Tree:
     """The document of ``summary.json``."""
     return {
@@ -171,11 +174,11 @@ def summary_document(
         **about,
         "sign": "delta_vs_baseline is scenario - baseline: negative energy is a saving",
         "interval": "80 %",
-        "scenarios": [_entry(scenario, runs, structural) for scenario in scenarios],
+        "scenarios": [_entry(scenario, runs, structural, site) for scenario in scenarios],
     }
 
 
-def _entry(scenario: Scenario, runs: Mapping[str, ScenarioRuns], structural: Mapping[str, float]) -> Tree:
+def _entry(scenario: Scenario, runs: Mapping[str, ScenarioRuns], structural: Mapping[str, float], site: Site) -> Tree:
     own = runs[scenario.name]
     request = scenario.request
     entry: Tree = {
@@ -191,7 +194,7 @@ def _entry(scenario: Scenario, runs: Mapping[str, ScenarioRuns], structural: Map
         "seeds": list(scenario.seeds),
         "runs": len(own.draws),
         "kpis": kpi_block(own, structural),
-        "findings": list(own.findings),
+        "findings": [*without_effect(scenario.policy, site), *own.findings],
     }
     if scenario.baseline is not None:
         wanted = {draw.seed for draw in own.draws} & set(scenario.seeds)

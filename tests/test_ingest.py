@@ -86,6 +86,24 @@ def test_the_check_says_whether_the_files_have_the_columns(workspace: Path, caps
     assert "column 'fans_kwh' is missing" in why
 
 
+def test_the_check_says_loudly_that_no_file_can_be_read(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (workspace / "telemetry").iterdir():
+        path.unlink()
+    assert run(["site", "check", "--workspace", str(workspace)]) == 0
+    said = capsys.readouterr()
+    assert "none of the telemetry files that it names can be read" in said.out.replace("\n", " ")
+    assert "telemetry/building*.csv (below" in said.err
+
+
+def test_a_missing_column_is_told_beside_the_first_columns_of_the_file(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = table().drop(columns="fans_kwh").assign(**{f"more_{i:02d}": 0 for i in range(20)})
+    many.to_csv(workspace / "telemetry" / "building.csv", index=False)
+    why = told(capsys, "site", "check", "--workspace", str(workspace))["sources_not_ready"]["building"]
+    assert f"… and {len(many.columns) - 12} more" in why
+
+
 def test_the_schema_is_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert "zones" in told(capsys, "site", "schema")["properties"]
 

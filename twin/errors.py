@@ -24,14 +24,17 @@ class BadInputError(UnderstudyError):
     """Input that a person must mend: the message names thing, value, limit and remedy."""
 
     exit_code = 2
+    faults: tuple[str, ...] = ()
+    """The single faults of an error that gathers several."""
 
     @classmethod
     def gather(cls, faults: Sequence[str]) -> BadInputError:
-        """One error that lists all faults of a file once each, as bullets when there are several."""
-        faults = list(dict.fromkeys(faults))
-        if len(faults) == 1:
-            return cls(faults[0])
-        return cls("\n".join([f"{len(faults)} faults:", *(f"  - {fault}" for fault in faults)]))
+        """One error that lists all faults once each, as bullets when there are several."""
+        faults = tuple(dict.fromkeys(faults))
+        several = "\n".join([f"{len(faults)} faults:", *(f"  - {fault}" for fault in faults)])
+        error = cls(faults[0] if len(faults) == 1 else several)
+        error.faults = faults
+        return error
 
 
 class RefusedError(UnderstudyError):

@@ -212,15 +212,13 @@ def _absent(path: Path, mapping: SourceMapping) -> set[str]:
     missing = [name for name in dict.fromkeys([*needed, *named]) if name not in present]
     if missing:
         hint = _delimiter_hint(present, block.delimiter)
-        message = f"{path}: column {missing[0]!r} is missing; the file has {', '.join(present[:12])}{hint}"
+        message = f"{path}: column {missing[0]!r} is missing; the file has {_some(present)}{hint}"
         raise BadInputError(message)
     patterned = (
         {column.column for column in mapping.columns if column.from_pattern} if block.layout == "wide" else set()
     )
     if patterned and not patterned & set(present) and not named:
-        message = (
-            f"{path}: none of the columns {', '.join(sorted(patterned)[:4])} is there; it has {', '.join(present[:12])}"
-        )
+        message = f"{path}: none of the columns {_some(sorted(patterned), 4)} is there; it has {_some(present)}"
         raise BadInputError(message)
     extra = set(present) - patterned - {*needed, *named}
     if extra and not block.ignore_other_columns:
@@ -228,6 +226,12 @@ def _absent(path: Path, mapping: SourceMapping) -> set[str]:
         raise BadInputError(message)
     expected = {column.column for column in mapping.columns if column.expected}
     return (patterned & expected) - set(present)
+
+
+def _some(names: Sequence[str], most: int = 12) -> str:
+    """The first names, and how many more there are."""
+    more = f", … and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def _delimiter_hint(present: Sequence[str], delimiter: str) -> str:

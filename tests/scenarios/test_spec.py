@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from fake_twin import SITE
 
 from scenarios.expand import Scenario, expand
-from scenarios.spec import read_scenario, scenario_files
+from scenarios.spec import read_scenario, read_scenarios, scenario_files
 from twin.errors import BadInputError
 from twin.policy import Setpoint
 
@@ -49,7 +50,11 @@ def fault(folder: Path, *texts: str) -> str:
         ),
         ("schema_version: 1\nname: a\nperiod: {from: july, to: 2023-07-10}\n", "0.yaml:3:16", "not a time"),
         ("schema_version: 1\nname: a\nperiod: {from: 2023-07-10, to: 2023-07-10}\n", "0.yaml:3", "not after"),
-        ("schema_version: 1\nname: <img src=x>\n", "0.yaml:2:7", "pattern"),
+        ("schema_version: 1\nname: <img src=x>\n", "0.yaml:2:7", "has '<' at its start; use up to 150"),
+        ("schema_version: 1\nname: a < b\n", "0.yaml:2:7", "'a < b' has '<' in it; use up to 150"),
+        (f"schema_version: 1\nname: {'a' * 151}\n", "0.yaml:2:7", "a name of 151 characters"),
+        ("", "0.yaml", "the file is empty; write `schema_version: 1`"),
+        ("schema_version: 1\nname: a\nperiod: july\n", "0.yaml:3:9", "'july' is not a block of keys"),
         ("- 1\n", "0.yaml:1:1", ""),
         ("schema_version: 1\nname: &a x\nsite: *a\n", "0.yaml:2", "anchor"),
     ],
@@ -62,7 +67,8 @@ def test_a_fault_names_file_line_column_and_remedy(tmp_path: Path, text: str, pl
 
 @pytest.mark.parametrize("name", ["+1 K / night 50 %", "a<b", "=HYPERLINK(1)", "tab\\there", "x\u202ey"])
 def test_names_that_could_be_code_are_refused(tmp_path: Path, name: str) -> None:
-    assert "pattern" in fault(tmp_path, f'schema_version: 1\nname: "{name}"\n')
+    said = fault(tmp_path, f'schema_version: 1\nname: "{name}"\n')
+    assert re.search(r"0\.yaml:2:7: name: '.*' has '.*' (in it|at its start); use up to 150 characters without", said)
 
 
 @pytest.mark.parametrize("name", ["Nachtabsenkung 2 K (früh)", "SAT reset / DCV 20 %", "setpoint_21-24"])
@@ -139,6 +145,19 @@ def test_a_baseline_runs_the_seeds_of_those_that_need_it(tmp_path: Path) -> None
     base, warm = expanded(tmp_path, HEAD.replace("warm", "base"), HEAD + "seeds: [5, 7]\nbaseline: base\n")
     assert base.seeds == (0, 5, 7)
     assert warm.seeds == (5, 7)
+
+
+def test_the_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(HEAD + "polcy: {}\nseeds: 0\n")
+    (tmp_path / "b.yaml").write_text(HEAD)
+    (tmp_path / "c.yaml").write_text("")
+    with pytest.raises(BadInputError) as caught:
+        read_scenarios([tmp_path])
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "3 faults:"
+    assert [any(f"{name}.yaml" in line for line in lines) for name in "abc"] == [True, False, True]
+    with pytest.raises(BadInputError, match=r"(?s)x\.yaml.*y\.yaml"):
+        read_scenarios([tmp_path / "x.yaml", tmp_path / "y.yaml"])
 
 
 def test_a_folder_without_scenarios_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twin.cli.output import HERE, JsonOption, Progress, WorkspaceOption, print_json, print_table, progress_bar, say
+from twin.cli.output import (
+    HERE,
+    JsonOption,
+    Progress,
+    WorkspaceOption,
+    note,
+    print_json,
+    print_table,
+    progress_bar,
+    say,
+)
 from twin.cli.telemetry import moment
 from twin.cli.workspace import Workspace
 
@@ -35,6 +45,11 @@ def calibrate(
     begin, end = moment(since, zone, "--from"), moment(until, zone, "--to")
     with progress_bar("calibrate") as tell:
         model = calibrated(here, begin, end, quick=quick, seed=seed, tell=tell)
+    if not model.accepted:
+        note(
+            f"warning: the model was NOT ACCEPTED: {'; '.join(model.reasons)}. It is kept and can run scenarios, each "
+            "marked so; 'plan propose' refuses it. Mend what the findings name or bring in more weeks"
+        )
     report = here.var("models", f"{model.model_id}.html")
     if as_json:
         print_json({**document(model), "report": str(report)})

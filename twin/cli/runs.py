@@ -11,10 +11,12 @@ import typer
 from twin.cli.output import HERE, JsonOption, WorkspaceOption, note, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
+    from scenarios.expand import Scenario
     from scenarios.runner import BatchResult, Twin
     from scenarios.spec import ScenarioFile
     from twin.cli.workspace import Workspace
     from twin.model import Model
+    from twin.site import Site
 
 _SHOWN = ("hvac_kwh", "gas_kwh", "electricity_kwh", "peak_kw", "cost", "co2_kg", "occupied_discomfort_kh")
 
@@ -35,16 +37,16 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run what-if scenarios in the calibrated twin and compare them with their baselines."""
-    from scenarios.spec import read_scenario, scenario_files
+    from scenarios.spec import read_scenarios
 
-    files = [read_scenario(path) for path in scenario_files(scenarios)]
+    files = read_scenarios(scenarios)
     here = workspace_of(files, workspace)
     with progress_bar("run") as progress:
         result = run_files(files, here, workers=workers, cluster=cluster, resume=resume, members=members, tell=progress)
     if as_json:
         print_json({**result.summary, "folder": str(result.folder)})
         return
-    show(result)
+    show(result, here.site.tariff.currency)
 
 
 def run_files(
@@ -69,6 +71,8 @@ def run_files(
 
     expanded = expand(files, here.site)
     twin = twin_of(here, members)
+    for sentence, names in ineffective(expanded, here.site).items():
+        note(f"warning: {sentence} (scenario {', '.join(names)})")
     return run_scenarios(
         expanded,
         twin,
@@ -79,6 +83,17 @@ def run_files(
         resume=resume,
         progress=cast("Progress | None", tell),
     )
+
+
+def ineffective(scenarios: Sequence[Scenario], site: Site) -> dict[str, list[str]]:
+    """Sentence about a policy key that the site cannot follow → scenarios that name it."""
+    from twin.policy_effect import without_effect
+
+    found: dict[str, list[str]] = {}
+    for scenario in scenarios:
+        for sentence in without_effect(scenario.policy, site):
+            found.setdefault(sentence, []).append(scenario.name)
+    return found
 
 
 def twin_of(here: Workspace, members: int = 0) -> Twin:
@@ -153,18 +168,19 @@ def _site_folder(file: ScenarioFile, workspace: Path) -> Path | None:
     raise BadInputError(file.fault(("site",), message))
 
 
-def show(result: BatchResult) -> None:
-    """The result as a table for people."""
+def show(result: BatchResult, currency: str) -> None:
+    """The result as a table for people, with the site's currency by its code."""
     entries = cast("list[dict[str, object]]", result.summary["scenarios"])
-    print_table("Scenarios (median, 80 % interval; delta = scenario − baseline)", *table_of(entries))
+    print_table("Scenarios (median, 80 % interval; delta = scenario − baseline)", *table_of(entries, currency))
     say(f"results: {result.folder}")
 
 
-def table_of(entries: Sequence[dict[str, object]]) -> tuple[list[str], list[list[str]]]:
+def table_of(entries: Sequence[dict[str, object]], currency: str = "currency") -> tuple[list[str], list[list[str]]]:
     """Columns and rows: main KPIs, with their delta below."""
     first = cast("dict[str, dict[str, float]]", entries[0]["kpis"])
     names = [name for name in _SHOWN if name in first]
-    columns = ["scenario", *(f"{name} [{first[name]['unit']}]" for name in names)]
+    units = {name: {"currency": currency}.get(unit := str(first[name]["unit"]), unit) for name in names}
+    columns = ["scenario", *(f"{name} [{units[name]}]" for name in names)]
     return columns, [[str(entry["name"]), *(_cell(entry, name) for name in names)] for entry in entries]
 
 

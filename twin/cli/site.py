@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twin.cli.output import HERE, JsonOption, WorkspaceOption, print_json, print_table, require_workspace, say
+from twin.cli.output import HERE, JsonOption, WorkspaceOption, note, print_json, print_table, require_workspace, say
 from twin.errors import BadInputError, OutsideWorldError
 
 if TYPE_CHECKING:
@@ -73,8 +73,15 @@ def check(workspace: WorkspaceOption = HERE, as_json: JsonOption = False) -> Non
         document = {"ok": True, "name": described.name, **facts, "meters": meters, "digest": site_file.digest}
         print_json({**document, "sources_not_ready": obstacles})
         return
+    files = {name: list(one.block.files) for name, one in site_file.sources.items() if one.block.connector is None}
+    if files and len(obstacles) == len(files):
+        named = ", ".join(dict.fromkeys(pattern for patterns in files.values() for pattern in patterns))
+        verdict = "the site file is well formed, but none of the telemetry files that it names can be read"
+        note(f"warning: {verdict}: {named} (below {site_file.folder.resolve()}); nothing can be ingested")
+    else:
+        verdict = "the site file is fine"
     rows = [(name.replace("_", " "), str(count)) for name, count in facts.items()]
-    print_table(f"{described.name}: the site file is fine", ("what", "count"), rows)
+    print_table(f"{described.name}: {verdict}", ("what", "count"), rows)
     for name, why in obstacles.items():
         say(f"source {name} cannot be read yet: {why}")
 

@@ -46,13 +46,18 @@ def show(facts: Mapping[str, Any]) -> None:
     say(f"audit log: {facts['audit_rows']} rows, {'proved' if facts['audit_ok'] else 'BROKEN'}")
 
 
+_LEAST_BASE = {"occupied_discomfort_kh": 20.0}
+"""Below this value of the baseline a change is said as it is: a share of next to nothing means nothing. [K·h]"""
+
+
 def _scenario_rows(entries: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     def cell(entry: Mapping[str, Any], kpi: str, digits: int = 1) -> str:
         delta = entry.get("delta_vs_baseline", {}).get(kpi)
         if delta is None:
             return f"{entry['kpis'][kpi]['value']:,.0f} {entry['kpis'][kpi]['unit']}"
-        share = delta.get("percent", delta)
-        unit = " %" if "percent" in delta else f" {delta['unit']}"
+        base = entry["kpis"][kpi]["value"] - delta["value"]
+        relative = "percent" in delta and abs(base) >= _LEAST_BASE.get(kpi, 0.0)
+        share, unit = (delta["percent"], " %") if relative else (delta, f" {delta['unit']}")
         return f"{share['value']:+.{digits}f} ({share['low']:+.{digits}f} … {share['high']:+.{digits}f}){unit}"
 
     return [

@@ -30,7 +30,7 @@ def entry(base_kh: float, delta_kh: float) -> dict[str, Any]:
 def test_discomfort_is_told_in_kelvin_hours_where_there_was_next_to_none() -> None:
     (row,) = _scenario_rows([entry(base_kh=1.2, delta_kh=6.0)])
     assert row[1] == "-10.0 (-11.0 … -9.0) %"
-    assert row[3] == "+6 (+5 … +7) K·h"
+    assert row[3] == "+6.0 (+5.0 … +7.0) K·h"
 
 
 def test_discomfort_is_told_in_per_cent_where_there_was_some() -> None:

@@ -58,6 +58,7 @@ def _scenario_rows(entries: Sequence[Mapping[str, Any]]) -> list[list[str]]:
         base = entry["kpis"][kpi]["value"] - delta["value"]
         relative = "percent" in delta and abs(base) >= _LEAST_BASE.get(kpi, 0.0)
         share, unit = (delta["percent"], " %") if relative else (delta, f" {delta['unit']}")
+        digits = digits if relative else 1
         return f"{share['value']:+.{digits}f} ({share['low']:+.{digits}f} … {share['high']:+.{digits}f}){unit}"
 
     return [

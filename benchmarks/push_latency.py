@@ -13,7 +13,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,13 +22,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import frame
 
-from connectors.change_control import ChangeControl, FileLock, PushSettings, SystemClock
+from connectors.change_control import ChangeControl, FileLock, SystemClock
 from connectors.governance import Approvals, GovernedGate, Identity, PolicyFolder, Role, propose, write_defaults
 from connectors.plan_store import PlanStore, StoreFolder
 from connectors.simulated import SimulatedBuilding
-from twin.plan import Action, ActionKind, PlanState, Reading, Receipt
-from twin.plans.document import Evidence, Plan, Rehearsal, Step, Target, TargetKind
-from twin.plans.waves import assemble_plan
+from connectors.simulated.trial_site import EVIDENCE, room_step, setpoint, trial_plan
+from twin.plan import Action, PlanState, Reading, Receipt
+from twin.plans.document import Plan
 
 WORD = "correct horse battery"
 
@@ -60,49 +61,20 @@ class Watched(SimulatedBuilding):
         self.released[receipt.point] = time.perf_counter()
 
 
-def make_plan(points: Sequence[str], policy_digest: str, settle_s: float) -> Plan:
-    """A plan that sets all points."""
-    now = datetime.now(UTC)
-    steps = [
-        Step(
-            action=Action(
-                id=f"set-{point}",
-                kind=ActionKind.SET_POINT,
-                connector="building",
-                point=f"{point}/cooling_setpoint_occupied_c",
-                value=25.0,
-                expected=24.0,
-                unit="degC",
-            ),
-            target=Target(kind=TargetKind.ZONE, id=point, rooms=(point,)),
-        )
-        for point in points
-    ]
-    evidence = Evidence(
-        scenario="bench",
-        seed=1,
-        model_id="m",
-        data_digest="d",
-        site_digest="s",
-        policy_digest=policy_digest,
-        code_version="1",
-    )
-    return assemble_plan(
-        site="office",
-        title="All points",
-        question="",
-        proposer="paula",
-        created_at=now,
-        not_before=now,
-        expires_at=now + timedelta(hours=1),
-        hold_until=now + timedelta(days=1),
-        steps=steps,
-        rooms_in_site=len(points),
+def room(i: int) -> str:
+    """Name of a room."""
+    return f"room-{i:03d}"
+
+
+def plan_of(count: int, policy_digest: str, settle_s: float) -> Plan:
+    """A plan that sets all points, of now."""
+    return trial_plan(
+        [room_step(room(i)) for i in range(count)],
+        created_at=datetime.now(UTC),
+        rooms_in_site=count,
         settle_s=settle_s,
         guards=[],
-        kpis=[],
-        evidence=evidence,
-        rehearsal=Rehearsal(ok=True, summary=""),
+        evidence=replace(EVIDENCE, policy_digest=policy_digest),
     )
 
 
@@ -113,7 +85,7 @@ class Office:
         self.clock = SystemClock()
         self.folder = StoreFolder(folder / "plans")
         self.store = self.folder.open("office", self.clock)
-        self.building = Watched({f"room-{i:03d}/cooling_setpoint_occupied_c": 24.0 for i in range(count)})
+        self.building = Watched({setpoint(room(i)): 24.0 for i in range(count)})
         write_defaults(folder / "policies")
         policies = PolicyFolder(folder / "policies")
         identity = Identity(self.store, self.clock, cost=2)
@@ -122,16 +94,15 @@ class Office:
             identity.add(name, WORD, [role])
         gate = GovernedGate(self.store, identity, policies.bundle, business_hours=lambda _: False)
         self.control = self._control(self.store, gate)
-        plan = make_plan([f"room-{i:03d}" for i in range(count)], policies.bundle().digest, settle_s)
+        plan = plan_of(count, policies.bundle().digest, settle_s)
         propose(self.store, plan, identity.authenticate("paula", WORD))
         self.plan_id = plan.id
         for name in ("anna", "ben"):
             Approvals(self.store, identity, self.clock).approve(plan.id, identity.authenticate(name, WORD), "")
 
     def _control(self, store: PlanStore, gate: GovernedGate) -> ChangeControl:
-        settings = PushSettings(poll_s=0.1)
         lock = FileLock(self.folder.lock_file)
-        return ChangeControl(store, {"building": self.building}, self.clock, gate, lock, settings)
+        return ChangeControl(store, {"building": self.building}, self.clock, gate, lock)
 
 
 def loop_times(count: int) -> dict[str, object]:

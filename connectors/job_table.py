@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from twin.errors import BadInputError, OutsideWorldError, RefusedError
-from twin.jobs import Job, JobState
+from twin.jobs import WHAT_IF, Job, JobState, Lane, lane_of
 from twin.ports import Clock
 
 SILENCE = timedelta(seconds=20)
 """A running job without a heartbeat for so long has lost its worker."""
 MOST_ATTEMPTS = 2
 MOST_WAITING = 200
-"""More waiting jobs are refused: a queue that long is a mistake."""
+"""Waiting jobs beside pushes; a new one beyond them sheds the oldest what-if, which can be asked again."""
 _SCHEMA = """CREATE TABLE IF NOT EXISTS job(
   id TEXT PRIMARY KEY, number INTEGER NOT NULL, kind TEXT NOT NULL, request TEXT NOT NULL, user TEXT NOT NULL,
   state TEXT NOT NULL, made_at TEXT NOT NULL, changed_at TEXT NOT NULL, beat_at TEXT NOT NULL, worker TEXT NOT NULL,
@@ -59,21 +59,31 @@ class JobTable:
                 db.close()
 
     def submit(self, kind: str, request: Mapping[str, object], user: str) -> Job:
-        """Puts work into the queue.
+        """Puts work into the queue; a full one sheds its oldest what-if for it, never a push.
 
         Raises:
-            RefusedError: too many jobs wait already.
+            RefusedError: too many jobs wait already, and none of them may be shed.
         """
         now, job_id = self._now(), secrets.token_hex(6)
         with self._transaction() as db:
-            waiting = db.execute("SELECT count(*) FROM job WHERE state = ?", (JobState.QUEUED,)).fetchone()[0]
-            if waiting >= MOST_WAITING:
-                message = f"{waiting} jobs wait already; cancel some, or wait until they are done"
-                raise RefusedError(message)
+            if lane_of(kind) is Lane.WORK:
+                self._make_room(db)
             number = db.execute("SELECT coalesce(max(number), 0) + 1 FROM job").fetchone()[0]
             row = (job_id, number, kind, json.dumps(request), user, JobState.QUEUED, now, now, now, "")
             db.execute("INSERT INTO job VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 1, '', 0, '{}', '')", row)
         return self._require(job_id)
+
+    def _make_room(self, db: sqlite3.Connection) -> None:
+        rows = db.execute("SELECT id, kind FROM job WHERE state = ? ORDER BY number", (JobState.QUEUED,)).fetchall()
+        waiting = [row for row in rows if lane_of(row["kind"]) is Lane.WORK]
+        if len(waiting) < MOST_WAITING:
+            return
+        oldest = next((row["id"] for row in waiting if row["kind"] == WHAT_IF), None)
+        if oldest is None:
+            message = f"{len(waiting)} jobs wait already; cancel some, or wait until they are done"
+            raise RefusedError(message)
+        words = f"shed: more than {MOST_WAITING} jobs wait, and it was the oldest what-if; ask it again later"
+        _change(db, oldest, JobState.QUEUED, state=JobState.CANCELLED, message=words, changed_at=self._now())
 
     def all(self) -> Sequence[Job]:
         """All jobs, newest first."""
@@ -111,14 +121,13 @@ class JobTable:
 
     # ---- the worker's side ---------------------------------------------------------------------------------------
 
-    def take(self, worker: str) -> Job | None:
-        """The oldest waiting job, now held by this worker; jobs of dead workers come back first."""
+    def take(self, worker: str, lane: Lane | None = None) -> Job | None:
+        """The oldest waiting job of a lane, or of any, now held by this worker; lost jobs come back first."""
         now = self._now()
         with self._transaction() as db:
             self._recover(db)
-            row = db.execute(
-                "SELECT id FROM job WHERE state = ? ORDER BY number LIMIT 1", (JobState.QUEUED,)
-            ).fetchone()
+            rows = db.execute("SELECT id, kind FROM job WHERE state = ? ORDER BY number", (JobState.QUEUED,))
+            row = next((row for row in rows if lane in (None, lane_of(row["kind"]))), None)
             if row is None:
                 return None
             db.execute(

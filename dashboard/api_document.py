@@ -34,7 +34,13 @@ def openapi() -> dict[str, Any]:
             "/scenarios": {"post": _operation("Run a what-if against the baseline", body=_scenario(), status="202")},
             "/plans": {"get": _operation("All plans with their states")},
             "/plans/{plan_id}": {"get": _operation("A plan's document and state", parameters=[_path("plan_id")])},
-            "/telemetry": {"post": _operation("Add rows of telemetry, idempotently", body=_rows(), status="201")},
+            "/telemetry": {
+                "post": _operation(
+                    "Add rows of telemetry, idempotently; 429 with Retry-After while others are in work",
+                    body=_rows(),
+                    status="201",
+                )
+            },
         },
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

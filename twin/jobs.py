@@ -7,6 +7,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+WHAT_IF = "run"
+"""Kind of job that may be shed: its question can be asked again."""
+
+
+class Lane(StrEnum):
+    """Who does a job: pushes never wait behind questions, however many of these there are."""
+
+    PUSHES = "pushes"
+    WORK = "work"
+
+
+def lane_of(kind: str) -> Lane:
+    """The lane of a kind of job."""
+    return Lane.PUSHES if kind == "push" else Lane.WORK
+
 
 class JobState(StrEnum):
     """States of a job; the last three are final."""

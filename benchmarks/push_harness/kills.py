@@ -18,32 +18,26 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from connectors.change_control import ChangeControl, FileLock, PushSettings, SystemClock
-from connectors.plan_store import StoreFolder
-from connectors.simulated.trial_site import ROOMS, OpenGate, room_step, setpoint, trial_building, trial_plan, word_for
+from connectors.change_control import PushSettings, SystemClock
+from connectors.simulated.trial_desk import TrialDesk
+from connectors.simulated.trial_site import ROOMS, room_step, setpoint, trial_building
 from twin.errors import RefusedError
 from twin.plan import PlanState
-from twin.plans.document import Plan
 
 CALLS = "write,pwrite64,pwritev,writev,fsync,fdatasync,ftruncate,rename,renameat,renameat2,unlink,unlinkat,fallocate"
 POINTS = tuple(setpoint(room) for room in ROOMS[:6])
 SETTINGS = PushSettings(write_timeout_s=0.0, lease_s=2.0, backoff_s=0.0, poll_s=0.01)
 
 
-class Office:
+class Office(TrialDesk):
     """A store and a building in a folder, as any process opens them."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = SystemClock()
-        self.folder = StoreFolder(folder / "plans")
-        self.store = self.folder.open("office", self.clock)
-        self.building = trial_building(self.clock, state_file=folder / "building.json")
-        lock = FileLock(self.folder.lock_file)
-        self.control = ChangeControl(self.store, {"building": self.building}, self.clock, OpenGate(), lock, SETTINGS)
+        self.building = trial_building(SystemClock(), state_file=folder / "building.json")
+        super().__init__(folder / "plans", {"building": self.building}, SETTINGS)
 
     def own(self) -> dict[str, object]:
         """What stands in our slots."""
@@ -54,24 +48,14 @@ class Office:
         return self.store.records()[0].state
 
 
-def six_rooms() -> Plan:
-    """Six rooms in three waves; real time, so it must not expire."""
-    far = datetime.now(UTC) + timedelta(days=7)
-    steps = [room_step(room) for room in ROOMS[:6]]
-    return trial_plan(steps, expires_at=far, hold_until=far, settle_s=0.0, guards=[])
-
-
 def prepare(folder: Path, *, pushed: bool) -> str:
-    """A folder with an approved, or pushed, plan; its id."""
+    """A folder with an approved, or pushed, plan of six rooms in three waves; its id."""
     office = Office(folder)
-    plan = six_rooms()
-    record = office.store.add(plan)
-    word = word_for(plan, record, record.since)
-    office.store.add_approval(word, record.version, PlanState.APPROVED, "")
+    plan_id = office.approved([room_step(room) for room in ROOMS[:6]])
     if pushed:
-        office.control.push(plan.id, "olga")
+        office.push(plan_id)
     office.store.ledger.close()
-    return plan.id
+    return plan_id
 
 
 def push(folder: Path, plan_id: str) -> None:

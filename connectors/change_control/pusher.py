@@ -277,7 +277,15 @@ class Pusher:
         return reading
 
     def _back_off(self, attempt: int) -> None:
-        self._s.pass_time(self._s.settings.backoff_s * 2.0**attempt * (1.0 + float(self._jitter.random())))
+        """Waits before the next try; a stop ends the wait, and the way back settles what was begun."""
+        self._wait(self._s.settings.backoff_s * 2.0**attempt * (1.0 + float(self._jitter.random())))
+
+    def _wait(self, seconds: float) -> None:
+        until = self._s.clock.monotonic() + seconds
+        while (left := until - self._s.clock.monotonic()) > 0:
+            self._require_road()
+            self._s.clock.wait(min(left, self._s.settings.poll_s))
+            self._s.lease.keep()
 
     def _mark(self, record: StepRecord, state: StepState, note: str) -> None:
         self._s.commit(state.value, steps=(replace(record, state=state, note=note),))

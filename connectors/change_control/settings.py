@@ -17,8 +17,8 @@ class PushSettings:
     """Writes of one value to one target, the first included."""
     backoff_s: float = 0.5
     """Wait before the second try; doubles, with jitter."""
-    poll_s: float = 1.0
-    """Time between two looks at the stop flag while waiting."""
+    poll_s: float = 0.25
+    """Time between two looks at the stop flag while waiting: a stop is obeyed within a second, the journal included."""
     guard_every_s: float = 60.0
     """Time between two looks at the guards while a wave settles."""
     clock_jump_s: float = 120.0

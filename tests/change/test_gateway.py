@@ -3,55 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from change_world import ROOMS, OpenGate, make_plan, room_step, setpoint
+from change_world import ROOMS, room_step, setpoint
 from gateway import Gateway, GatewayConnector, serving
 
-from connectors.change_control import ChangeControl, FileLock, PushSettings, SystemClock
-from connectors.plan_store import PlanStore, StoreFolder
+from connectors.change_control import PushSettings
+from connectors.simulated.trial_desk import TrialDesk
 from twin.plan import PlanState, StepState
-from twin.plans.document import Plan
-from twin.plans.records import Approval, PlanRecord
 
 FAST = PushSettings(write_timeout_s=0.3, backoff_s=0.01, poll_s=0.01, lease_s=5.0, read_max_age_s=1e12)
 
 
-class Site:
+class Site(TrialDesk):
     def __init__(self, folder: Path, gateway: Gateway) -> None:
-        self.gateway, self.clock = gateway, SystemClock()
-        self.folder = StoreFolder(folder)
-        self.store: PlanStore = self.folder.open("office", self.clock)
-        connector = GatewayConnector("building", gateway.port)
-        lock = FileLock(self.folder.lock_file)
-        self.control = ChangeControl(self.store, {"building": connector}, self.clock, OpenGate(), lock, FAST)
+        super().__init__(folder, {"building": GatewayConnector("building", gateway.port)}, FAST)
+        self.gateway = gateway
 
-    def approved(self, n: int) -> str:
-        plan: Plan = make_plan([room_step(room) for room in ROOMS[:n]], guards=[], settle_s=0.0)
-        now = self.clock.now()
-        plan = replace(plan, expires_at=now.replace(year=now.year + 1), hold_until=now.replace(year=now.year + 1))
-        record = self.store.add(plan)
-        word = Approval(
-            plan_id=plan.id,
-            site="office",
-            decision="approve",
-            nonce=record.nonce,
-            expires_at=plan.expires_at,
-            approver="anna",
-            person="anna",
-            reason="",
-            at=now,
-        )
-        self.store.add_approval(word, record.version, PlanState.APPROVED, "")
-        return record.plan_id
-
-    def push(self, plan_id: str) -> PlanRecord:
-        return self.control.push(plan_id, "olga")
-
-    def states(self, plan_id: str) -> list[StepState]:
-        return [step.state for step in self.store.steps(plan_id)]
+    def approved_rooms(self, n: int) -> str:
+        return self.approved([room_step(room) for room in ROOMS[:n]])
 
 
 @pytest.fixture
@@ -63,7 +34,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 @pytest.mark.parametrize("fault", ["close", "hang", "error", "lost"])
 def test_the_same_error_means_applied_or_not_and_only_the_read_back_tells(site: Site, fault: str) -> None:
     """``lost`` was not applied and is tried again; the others were, and are not written twice."""
-    plan_id = site.approved(2)
+    plan_id = site.approved_rooms(2)
     site.gateway.next_faults = [fault]
     assert site.push(plan_id).state is PlanState.PUSHED
     assert site.states(plan_id) == [StepState.VERIFIED] * 2
@@ -71,7 +42,7 @@ def test_the_same_error_means_applied_or_not_and_only_the_read_back_tells(site: 
 
 
 def test_an_ok_that_changed_nothing_is_never_verified(site: Site) -> None:
-    plan_id = site.approved(2)
+    plan_id = site.approved_rooms(2)
     site.gateway.next_faults = ["ok", *["ignore"] * 3]
     assert site.push(plan_id).state is PlanState.ROLLED_BACK
     assert site.gateway.own == {}
@@ -79,7 +50,7 @@ def test_an_ok_that_changed_nothing_is_never_verified(site: Site) -> None:
 
 @pytest.mark.parametrize("k", [0, 1, 2, 3])
 def test_a_gateway_that_dies_after_k_of_n_writes_leaves_a_journal_equal_to_the_world(site: Site, k: int) -> None:
-    plan_id = site.approved(4)
+    plan_id = site.approved_rooms(4)
     site.gateway.dies_after = None if k == 0 else k
     if k == 0:
         site.gateway.next_faults = ["lost"] * 3
@@ -95,7 +66,7 @@ def test_a_gateway_that_dies_after_k_of_n_writes_leaves_a_journal_equal_to_the_w
 
 
 def test_a_device_that_dies_on_the_way_back_leaves_the_exact_list_and_a_retry_ends_it(site: Site) -> None:
-    plan_id = site.approved(4)
+    plan_id = site.approved_rooms(4)
     site.push(plan_id)
     site.gateway.dies_after = site.gateway.writes + 2
     record = site.control.rollback(plan_id, "olga")

@@ -11,7 +11,7 @@ import pytest
 from connectors.change_control import ManualClock
 from connectors.job_table import MOST_ATTEMPTS, MOST_WAITING, SILENCE, JobTable
 from twin.errors import RefusedError
-from twin.jobs import JobState
+from twin.jobs import JobState, Lane
 
 
 @pytest.fixture
@@ -96,8 +96,26 @@ def test_a_job_cancelled_while_its_worker_died_is_cancelled(table: JobTable, clo
     assert ended.state is JobState.CANCELLED
 
 
-def test_the_queue_is_bounded(table: JobTable) -> None:
-    for _ in range(MOST_WAITING):
+def test_a_full_queue_sheds_its_oldest_what_if_and_says_so(table: JobTable) -> None:
+    """1,000 scenarios queued: 200 wait, the newest ones; 800 were told why they do not."""
+    made = [table.submit("run", {}, "pia") for _ in range(1000)]
+    ends = [table.get(made[place].id) for place in (0, 1000 - MOST_WAITING - 1, 1000 - MOST_WAITING, 999)]
+    assert [job.state for job in ends if job] == [JobState.CANCELLED] * 2 + [JobState.QUEUED] * 2
+    assert "it was the oldest what-if; ask it again later" in ends[0].message  # type: ignore[union-attr]
+
+
+def test_a_full_queue_never_sheds_a_push_nor_makes_it_wait(table: JobTable) -> None:
+    push = table.submit("push", {"plan": "p"}, "otto")
+    for _ in range(MOST_WAITING + 50):
         table.submit("run", {}, "pia")
+    second = table.submit("push", {"plan": "q"}, "otto")
+    taken = [table.take("pusher", Lane.PUSHES), table.take("worker", Lane.WORK), table.take("pusher-2", Lane.PUSHES)]
+    assert [job and job.kind for job in taken] == ["push", "run", "push"]
+    assert [taken[0] and taken[0].id, taken[2] and taken[2].id] == [push.id, second.id]
+
+
+def test_a_queue_of_what_may_not_be_shed_is_bounded_too(table: JobTable) -> None:
+    for _ in range(MOST_WAITING):
+        table.submit("calibrate", {}, "pia")
     with pytest.raises(RefusedError, match="wait already"):
         table.submit("run", {}, "pia")

@@ -3,89 +3,20 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from peers import BacnetPeer, free_port
 
-from connectors.change_control import ChangeControl, FileLock, PushSettings, SystemClock
-from connectors.plan_store import PlanStore, StoreFolder
+from connectors.change_control import PushSettings
 from connectors.set_point import Allowance
+from connectors.simulated.trial_desk import TrialDesk
 from twin.plan import Action, ActionKind, PlanState, StepState, Value
-from twin.plans.document import Evidence, Guard, Plan, Rehearsal, Step, Target, TargetKind
-from twin.plans.records import Approval
-from twin.plans.waves import assemble_plan
-from twin.ports import Connector
+from twin.plans.document import Guard, Step, Target, TargetKind
 from twin.vocab import PointKind
 
 pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 SETTINGS = PushSettings(write_timeout_s=2.0, backoff_s=0.2, poll_s=0.1, lease_s=30.0)
-
-
-class OpenGate:
-    def plan_refusals(self, *_: object) -> Sequence[str]:
-        return []
-
-    def step_refusals(self, *_: object) -> Sequence[str]:
-        return []
-
-
-class Site:
-    """A store and a change control over real connectors."""
-
-    def __init__(self, folder: Path, connectors: Mapping[str, Connector]) -> None:
-        self.clock = SystemClock()
-        self.folder = StoreFolder(folder)
-        self.store: PlanStore = self.folder.open("office", self.clock)
-        lock = FileLock(self.folder.lock_file)
-        self.control = ChangeControl(self.store, connectors, self.clock, OpenGate(), lock, SETTINGS)
-
-    def approved(self, steps: Sequence[Step], guards: Sequence[Guard] = (), rooms: int = 5) -> str:
-        now = datetime.now(UTC)
-        plan: Plan = assemble_plan(
-            site="office",
-            title="End to end",
-            question="",
-            proposer="paula",
-            created_at=now,
-            not_before=now,
-            expires_at=now + timedelta(hours=1),
-            hold_until=now + timedelta(days=1),
-            steps=steps,
-            rooms_in_site=rooms,
-            settle_s=0.5,
-            guards=guards,
-            kpis=[],
-            evidence=Evidence(
-                scenario="e2e",
-                seed=1,
-                model_id="m",
-                data_digest="d",
-                site_digest="s",
-                policy_digest="p",
-                code_version="1",
-            ),
-            rehearsal=Rehearsal(ok=True, summary=""),
-        )
-        record = self.store.add(plan)
-        word = Approval(
-            plan_id=record.plan_id,
-            site="office",
-            decision="approve",
-            nonce=record.nonce,
-            expires_at=plan.expires_at,
-            approver="anna",
-            person="anna",
-            reason="",
-            at=now,
-        )
-        self.store.add_approval(word, record.version, PlanState.APPROVED, "")
-        return record.plan_id
-
-    def states(self, plan_id: str) -> list[StepState]:
-        return [step.state for step in self.store.steps(plan_id)]
 
 
 def step(connector: str, point: str, value: Value, expected: Value | None, kind: ActionKind) -> Step:
@@ -127,10 +58,10 @@ def test_a_plan_is_pushed_to_bacnet_and_rolled_back_and_an_operator_keeps_his_ro
     )
     try:
         before = {name: connector.read([name])[0].value for name in names.values()}
-        site = Site(tmp_path / "plans", {"bms": connector})
+        site = TrialDesk(tmp_path / "plans", {"bms": connector}, SETTINGS)
         steps = [step("bms", name, 23.5, before[name], ActionKind.SET_POINT) for name in names.values()]
         guard = Guard(name="air", connector="bms", point="zone-1/temperature", low=0.0, high=60.0)
-        plan_id = site.approved(steps, [guard])
+        plan_id = site.approved(steps, guards=[guard], rooms_in_site=5, settle_s=0.5)
         bacnet_peer.operator(5, 19.0)
         assert site.control.push(plan_id, "olga").state is PlanState.PUSHED
         assert site.states(plan_id) == [StepState.VERIFIED] * 4 + [StepState.OVERRIDDEN]
@@ -157,8 +88,8 @@ def test_a_vm_is_moved_by_a_plan_and_brought_back_by_its_rollback(tmp_path: Path
         ),
     )
     try:
-        site = Site(tmp_path / "plans", {"cloud": connector})
-        plan_id = site.approved([step("cloud", "vm/g1/host", "h3", "h1", ActionKind.LIVE_MIGRATE)])
+        site = TrialDesk(tmp_path / "plans", {"cloud": connector}, SETTINGS)
+        plan_id = site.approved([step("cloud", "vm/g1/host", "h3", "h1", ActionKind.LIVE_MIGRATE)], settle_s=0.5)
         assert site.control.push(plan_id, "olga").state is PlanState.PUSHED
         assert rig.where("g1") == ["h3"]
         assert site.control.rollback(plan_id, "olga").state is PlanState.ROLLED_BACK

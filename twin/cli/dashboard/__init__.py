@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twin.cli.output import HERE, JsonOption, WorkspaceOption, note, print_json, require_workspace, say
+from twin.jobs import Lane
 
 if TYPE_CHECKING:
     from twin.cli.dashboard.rooms import Rooms
 
 THREADS = 8
+MOST_CONNECTIONS = 1000
+"""Open at once; beyond them new ones wait, so that a flood from a few clients does not keep people out."""
 FIRST_ADMIN = "admin"
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
@@ -34,7 +37,9 @@ def dashboard(
     name: Annotated[
         list[str] | None, typer.Option("--name", help="Further host names under which it is reached.")
     ] = None,
-    work: Annotated[bool, typer.Option("--worker/--no-worker", help="Also run the worker for long jobs.")] = True,
+    work: Annotated[
+        bool, typer.Option("--worker/--no-worker", help="Also run the workers for pushes and long jobs.")
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Serve the dashboard; the first start makes an admin and prints the password once."""
@@ -53,14 +58,22 @@ def dashboard(
     made = create_dashboard(services, hosts=(*LOCAL, host, *(name or ())))
     if host not in LOCAL:
         note(f"warning: {host} can be reached by others, and this server speaks plain HTTP; put a TLS proxy before it")
-    helper = WorkerProcess(folder) if work else None
+    helpers = [WorkerProcess(folder, lane) for lane in Lane] if work else []
     try:
-        if helper is not None:
+        for helper in helpers:
             helper.start()
         _announce(rooms.site.name, f"http://{host}:{port}/", password, as_json=as_json)
-        serve(made.server, host=host, port=port, threads=THREADS, ident="understudy", channel_timeout=60)
+        serve(
+            made.server,
+            host=host,
+            port=port,
+            threads=THREADS,
+            connection_limit=MOST_CONNECTIONS,
+            ident="understudy",
+            channel_timeout=60,
+        )
     finally:
-        if helper is not None:
+        for helper in helpers:
             helper.stop()
 
 
@@ -91,8 +104,9 @@ def _first_admin(rooms: Rooms) -> str | None:
 def worker(
     workspace: WorkspaceOption = HERE,
     once: Annotated[bool, typer.Option("--once", help="End when no job waits.")] = False,
+    lane: Annotated[Lane | None, typer.Option("--lane", help="Only its jobs; all by default.")] = None,
 ) -> None:
     """Do the long jobs that the dashboard queues."""
     from twin.cli.dashboard.worker import work_on
 
-    work_on(require_workspace(workspace).resolve(), once=once)
+    work_on(require_workspace(workspace).resolve(), lane=lane, once=once)

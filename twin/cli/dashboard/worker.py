@@ -17,7 +17,7 @@ from twin.cli.dashboard.rooms import Rooms
 from twin.cli.dashboard.services import job_table
 from twin.cli.output import note
 from twin.errors import BadInputError, StoppedError, UnderstudyError
-from twin.jobs import Job, JobState
+from twin.jobs import Job, JobState, Lane
 
 if TYPE_CHECKING:
     from connectors.job_table import JobTable
@@ -28,20 +28,21 @@ RESTART_S = 2.0
 
 
 class WorkerProcess:
-    """A worker as a child of the server, started again when it dies."""
+    """A worker of one lane as a child of the server, started again when it dies."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, lane: Lane) -> None:
         self._folder = folder
+        self._lane = lane
         self._stopping = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
-        self._watch = threading.Thread(target=self._run, name="worker-watch", daemon=True)
+        self._watch = threading.Thread(target=self._run, name=f"worker-watch-{lane}", daemon=True)
 
     def start(self) -> None:
         """Starts it."""
         self._watch.start()
 
     def _run(self) -> None:
-        command = [sys.executable, "-m", "twin", "worker", "--workspace", str(self._folder)]
+        command = [sys.executable, "-m", "twin", "worker", "--lane", self._lane, "--workspace", str(self._folder)]
         while not self._stopping.is_set():
             self._child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
             self._child.wait()
@@ -94,15 +95,15 @@ Result = Mapping[str, object]
 Doing = Callable[[Rooms, Job, Report], Result]
 
 
-def work_on(folder: Path, *, once: bool = False) -> None:
-    """Takes jobs until the process is told to end."""
+def work_on(folder: Path, *, lane: Lane | None = None, once: bool = False) -> None:
+    """Takes jobs of a lane, or of all, until the process is told to end."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     rooms = Rooms(folder)
     table = job_table(rooms)
     name = f"{os.uname().nodename}:{os.getpid()}"
     parent = os.getppid()
     while once or os.getppid() == parent:
-        job = table.take(name)
+        job = table.take(name, lane)
         if job is not None:
             do(rooms, table, job, name)
         elif once:

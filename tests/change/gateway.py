@@ -29,11 +29,16 @@ class Gateway:
     """For the next writes: ``close``, ``hang``, ``error``, ``lost``, ``ignore`` or ``ok``."""
     dies_after: int | None = None
     """Writes after which nothing answers any more."""
+    delay_s: float = 0.0
+    """Time that each request takes."""
     writes: int = 0
+    log: list[tuple[float, str, float | None]] = field(default_factory=list)
+    """Moment, point and value of each write, by the monotonic clock that all processes of a machine share."""
     port: int = 0
 
     def write(self, point: str, value: float | None) -> None:
         """Fills or empties our slot."""
+        self.log.append((time.monotonic(), point, value))
         if value is None:
             self.own.pop(point, None)
         else:
@@ -62,6 +67,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self._dead():
             return
+        time.sleep(self.gateway.delay_s)
         point = self.path[1:]
         program, own = self.gateway.program.get(point), self.gateway.own.get(point)
         self._answer(200, {"value": program if own is None else own, "own": own})
@@ -69,6 +75,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         if self._dead():
             return
+        time.sleep(self.gateway.delay_s)
         value = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["value"]
         fault = self.gateway.next_faults.pop(0) if self.gateway.next_faults else "ok"
         if fault not in {"ignore", "lost"}:
@@ -104,12 +111,13 @@ class GatewayConnector:
 
     capabilities = frozenset({Capability.READ, Capability.WRITE, Capability.RELEASE})
 
-    def __init__(self, name: str, port: int) -> None:
+    def __init__(self, name: str, port: int, timeout_s: float = TIMEOUT_S) -> None:
         self.name = name
         self._port = port
+        self._timeout_s = timeout_s
 
     def _ask(self, method: str, point: str, body: object = None) -> Mapping[str, float | None]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_S)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
         try:
             connection.request(method, f"/{point}", body=json.dumps(body))
             response = connection.getresponse()

@@ -12,6 +12,7 @@ import sqlite3
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,15 @@ class Ledger:
         query = "SELECT count(*) FROM audit WHERE event = ?" + ("" if subject is None else " AND subject = ?")
         row = self.row(query, (event,) if subject is None else (event, subject))
         return 0 if row is None else int(row[0])
+
+    def latest_since(self, event: str, subject: str) -> datetime | None:
+        """The highest time of all rows from the first of an event on; None when it never happened.
+
+        The clock may have been set back since: rows are in the order in which they were written.
+        """
+        first = "SELECT min(seq) FROM audit WHERE event = ? AND subject = ?"
+        row = self.row(f"SELECT max(rtrim(at, 'Z')) FROM audit WHERE seq >= ({first})", (event, subject))
+        return None if row is None or row[0] is None else datetime.fromisoformat(row[0]).replace(tzinfo=UTC)
 
     def verify(self) -> list[Finding]:
         """What is wrong with the log and the records, each with its row; empty when all is as it was written."""

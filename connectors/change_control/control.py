@@ -87,7 +87,7 @@ class ChangeControl(Caretaker):
             raise RefusedError(message)
 
     def _require_plan(self, session: Session) -> None:
-        now = self._clock.now()
+        now = self._store.time_for(session.plan_id, self._clock.now())
         if now > session.plan.expires_at:
             self._supersede(session, f"it expired at {session.plan.expires_at.isoformat()}")
         refusals = self._gate.plan_refusals(self._store.view(session.plan_id), now)

@@ -48,7 +48,7 @@ class GovernedGate:
 
     def plan_refusals(self, view: PlanView, now: datetime) -> Sequence[str]:
         """Why a plan may not be pushed, or go on to its next wave."""
-        plan = view.plan
+        plan, now = view.plan, self._store.time_for(view.record.plan_id, now)
         found = [*plan_faults(plan), *self._approval_refusals(view, now), *self._risk_refusals(plan)]
         if now < plan.not_before:
             found.append(f"it may not start before {plan.not_before.isoformat()}")

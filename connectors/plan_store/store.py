@@ -202,6 +202,14 @@ class PlanStore(LeaseTable):
             approvals=tuple(self.approvals(plan_id)),
         )
 
+    def time_for(self, plan_id: str, now: datetime) -> datetime:
+        """The moment as a plan must take it: never before what the log has seen since it was proposed.
+
+        So a clock that is set back makes nothing of it valid again; plans made after that are not touched.
+        """
+        seen = self.ledger.latest_since("proposed", plan_id)
+        return now if seen is None else max(now, seen)
+
     def commit(self, change: Change) -> PlanRecord:
         """Makes one change with its audit row; see ``PlanJournal``."""
         backwards = change.state in _BACKWARDS or change.event.startswith(("revert", "release"))

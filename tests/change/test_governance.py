@@ -158,6 +158,42 @@ def test_a_clock_set_back_does_not_revive_an_expired_approval_for_another_plan(o
     assert (people, reasons) == ([], ["anna: signed for another plan"])
 
 
+@pytest.mark.parametrize("back_s", [-7200.0, -86_400.0])
+def test_a_clock_set_back_before_the_push_does_not_revive_an_expired_approval(
+    office: GovernedWorld, back_s: float
+) -> None:
+    """The log has seen a time after the expiry, so the approval stays dead whatever the clock shows."""
+    plan = proposed(office, 1)
+    office.approvals.approve(plan.id, office.login("anna"), "ok", expires_at=START + timedelta(hours=1))
+    office.clock.wait(3700.0)
+    with pytest.raises(RefusedError, match="anna: expired at 2026-03-02T09:00:00"):
+        office.push(plan.id)
+    office.clock.jump(back_s)
+    with pytest.raises(RefusedError, match="anna: expired at 2026-03-02T09:00:00"):
+        office.push(plan.id)
+    assert office.own() == {}
+
+
+def test_a_clock_set_back_before_the_push_does_not_revive_an_expired_plan(office: GovernedWorld) -> None:
+    plan = proposed(office, 1)
+    office.approvals.approve(plan.id, office.login("anna"), "ok")
+    office.clock.wait(13 * 3600.0)
+    office.store.note("clerk", "looked", "office", {})
+    office.clock.jump(-12 * 3600.0)
+    with pytest.raises(RefusedError, match="it expired at 2026-03-02T20:00:00"):
+        office.push(plan.id)
+    assert office.store.record(plan.id).state is PlanState.SUPERSEDED
+
+
+def test_a_clock_that_was_ahead_for_a_while_spoils_no_later_plan(office: GovernedWorld) -> None:
+    office.clock.jump(86_400.0)
+    office.store.note("clerk", "looked", "office", {})
+    office.clock.jump(-86_400.0)
+    plan = proposed(office, 1)
+    office.approvals.approve(plan.id, office.login("anna"), "ok", expires_at=START + timedelta(hours=1))
+    assert office.push(plan.id).state is PlanState.PUSHED
+
+
 def test_roles_granted_after_the_first_plan_count_after_a_day(office: GovernedWorld) -> None:
     plan = proposed(office)
     office.identity.add("carl", PASSWORD, [Role.APPROVER], by=office.login("root"))

@@ -106,6 +106,27 @@ def test_an_account_without_password_signs_nothing(browser: FlaskClient, rooms: 
         rooms.room().identity.authenticate("paula", "")
 
 
+def test_the_approval_of_such_an_account_is_refused_with_the_reason_and_the_way_out(
+    browser: FlaskClient, rooms: Rooms
+) -> None:
+    sign_in(browser)
+    with pytest.raises(RefusedError, match=r"no password here.*an admin for a local account with '--person paula'"):
+        services_of(rooms).plans.approve("a" * 64, "paula", "", "fine")
+
+
+def test_such_an_account_stops_everything_without_a_password(
+    browser: FlaskClient, rooms: Rooms, provider: IdentityProvider
+) -> None:
+    """A stop never waits for a proof that somebody cannot give; approving does."""
+    sign_in(browser)
+    plans = services_of(rooms).plans
+    with pytest.raises(RefusedError, match="may not release"):
+        plans.release_all("paula", "", "fire")
+    provider.person["groups"] = ["control-room"]
+    sign_in(browser)
+    assert plans.release_all("paula", "", "fire") == "No plan held any point."
+
+
 def bent(**changes: Any) -> Callable[[Claims], Claims]:
     return lambda claims: {**claims, **changes}
 

@@ -153,6 +153,14 @@ def test_fans_off_means_no_air_and_units_are_commanded_one_by_one() -> None:
     assert flow[2] > 1.0
 
 
+def test_a_unit_whose_rooms_do_not_leak_runs_like_any_other() -> None:
+    """The basement of the large office is below ground and has no infiltration."""
+    model = prepare_model(ModelRequest(building="large_office", first_day=MONDAY, last_day=MONDAY))
+    assert [unit.infiltration_schedule is None for unit in model.units] == [False, False, False, True]
+    readings = run_steps(model, 2)
+    assert (readings[-1].units["flow_kg_s"] > 0.0).all()
+
+
 def test_the_same_commands_give_the_same_readings_to_the_last_bit() -> None:
     first, second = (run_steps(medium_office(), 20) for _ in range(2))
     assert [reading.site for reading in first] == [reading.site for reading in second]

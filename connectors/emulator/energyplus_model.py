@@ -66,7 +66,8 @@ class UnitPorts:
     outlet_node: str
     fan_schedule: str
     minimum_air_schedule: str
-    infiltration_schedule: str
+    infiltration_schedule: str | None
+    """None where no zone of the unit leaks by a schedule, as in a basement."""
     night_schedule: str
     outdoor_air_controller: str
     economizer: bool
@@ -293,16 +294,23 @@ def _night_manager(entries: Sequence[Entry], loop: Entry) -> Entry:
     return next(entry for entry in of_kind(entries, "AvailabilityManager:NightCycle") if entry[1] in listed[2:])
 
 
-def _own_infiltration(entries: list[Entry], unit: str, served: Sequence[ZonePorts]) -> str:
-    """Infiltration of the unit's zones and return plenum on one schedule; that of other spaces stays as it is."""
+def _own_infiltration(entries: list[Entry], unit: str, served: Sequence[ZonePorts]) -> str | None:
+    """Infiltration of the unit's zones and return plenum on one schedule; that of other spaces stays as it is.
+
+    None where nothing of the unit leaks, or leaks by a schedule.
+    """
     names = {zone.name for zone in served}
     returns = {e[6] for e in of_kind(entries, "ZoneHVAC:EquipmentConnections") if e[1] in names}
     names |= {e[2] for e in of_kind(entries, "AirLoopHVAC:ReturnPlenum") if returns & set(e[6:])}
     own = f"Infiltration {unit}"
-    for entry in list(of_kind(entries, "ZoneInfiltration:DesignFlowRate")):
-        if entry[2] in names and entry[3] != "ALWAYS_ON":
-            _copy(entries, entry, 3, own)
-    return own
+    leaks = [
+        entry
+        for entry in of_kind(entries, "ZoneInfiltration:DesignFlowRate")
+        if entry[2] in names and entry[3] != "ALWAYS_ON"
+    ]
+    for entry in leaks:
+        _copy(entries, entry, 3, own)
+    return own if leaks else None
 
 
 def _set_economizer(entries: Sequence[Entry], economizer: bool | None) -> None:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from connectors.audit.lock_holder import lock_holder
 from connectors.audit.schema import MIGRATIONS, SCHEMA_VERSION, TABLES, open_plans
 from twin.errors import OutsideWorldError, RefusedError
 from twin.plans.records import AuditRow, Finding
@@ -167,12 +168,16 @@ class Ledger:
 
     def _abort(self, error: sqlite3.Error) -> None:
         name = getattr(error, "sqlite_errorname", "")
+        holder = self._holder() if "BUSY" in name else ""
         self._roll_back()
         if name.startswith("SQLITE_IOERR"):
             self._broken = f"a disk error left the last commit unknown ({name})"
-        holder = ", the lock is held by another process for more than five seconds" if "BUSY" in name else ""
         message = f"{self._path}: the journal could not be written: {error}{holder}"
         raise OutsideWorldError(message) from error
+
+    def _holder(self) -> str:
+        who = lock_holder(self._path) if self._path is not None else ""
+        return f", the lock is held by {who or 'another process'} for more than {LOCK_WAIT_S:g} s"
 
     def _roll_back(self) -> None:
         with suppress(sqlite3.Error):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from change_world import GovernedWorld, rooms, setpoint
-from drifting_building import ALL_NIGHT, OTHER_FAN, START, changed, errors, fill
+from drifting_building import ALL_NIGHT, DAYS, OTHER_FAN, START, changed, errors, fill
 from test_cli_plans import proposed, room_of, said, workspace
 
 from connectors.governance import Approvals, GovernedGate, propose
@@ -46,6 +46,17 @@ def test_a_replaced_fan_and_a_changed_schedule_block_plans_within_two_days(
     assert fan.size > 0.1 * fan.level
     assert abs(fan.since - CHANGED_AT) < timedelta(days=2)
     assert f"since {fan.since:%Y-%m-%d %H:%M} UTC by {fan.size / 1000:+.2f} kW" in fan.sentence()
+
+
+def test_a_room_that_reads_two_kelvin_more_for_good_is_drift(workspace: Path) -> None:
+    """What stays is no outlier to be cleaned away: it is told with its size, and nothing is planned on it."""
+    here = Workspace.at(workspace)
+    record = changed(here.site, days=DAYS)
+    record.zone_temperature_c[31 * 96 :, 1] += 2.0
+    room = next(one for one in watch(fill(workspace, record)).drifts if one.series == "south")
+    assert room.size == pytest.approx(2.0, abs=0.2)
+    assert room.blocks
+    assert abs(room.since - CHANGED_AT) < timedelta(days=1)
 
 
 def series(name: str, hours: int, *, level: float) -> HourlyErrors:

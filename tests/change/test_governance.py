@@ -271,10 +271,13 @@ def test_short_passwords_and_odd_names_are_bad_input(office: GovernedWorld) -> N
 def test_a_changed_policy_text_makes_the_plan_stale(office: GovernedWorld) -> None:
     plan = proposed(office)
     office.approvals.approve(plan.id, office.login("anna"), "ok")
-    text = office.policy_file.read_text(encoding="utf-8")
+    text, before = office.policy_file.read_text(encoding="utf-8"), office.bundle().digest[:12]
     office.policy_file.write_text(text.replace("18000", "10000"), encoding="utf-8")
-    with pytest.raises(RefusedError, match="policy text changed"):
+    after = office.bundle().digest[:12]
+    with pytest.raises(RefusedError, match=rf"policy text changed.*then {before}, now {after}.*--again {plan.id[:12]}"):
         office.push(plan.id)
+    assert office.store.record(plan.id).state is PlanState.SUPERSEDED
+    assert office.own() == {}
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,39 @@ def test_an_unreadable_point_after_a_write_is_unknown_and_pauses(world: World) -
     assert world.control.resume(plan_id, "olga").state is PlanState.PUSHED
 
 
+def test_an_operator_who_takes_over_while_a_wave_settles_wins_and_the_way_back_leaves_him(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+
+    def take_over(_: float) -> None:
+        if len(world.own()) == 2:
+            world.building.operate(setpoint("room-1"), 22.0)
+
+    world.clock._advance = take_over
+    assert world.push(plan_id).state is PlanState.PUSHED
+    assert world.states(plan_id)["set-room-1"] is StepState.OVERRIDDEN
+    written = len([point for operation, point in world.writes() if point == setpoint("room-1")])
+    assert written == 1
+    assert world.control.rollback(plan_id, "olga").state is PlanState.ROLLED_BACK
+    assert (world.building.read([setpoint("room-1")])[0].value, world.own()) == (22.0, {})
+
+
+def test_a_dead_device_opens_its_own_circuit_and_the_others_are_reverted(world: World) -> None:
+    """The building is gone on the way back: it is asked a bounded number of times, the VM goes home all the same."""
+    plan_id = world.approved(make_plan([*rooms(4), migrate("v2", "h1", "h0")]))
+    assert world.push(plan_id).state is PlanState.PUSHED
+    for room in ROOMS[:4]:
+        for operation in ("read", "release"):
+            world.fail(operation, setpoint(room), *[Fault.OFFLINE] * 999)
+    before = len(world.calls)
+    record = world.control.rollback(plan_id, "olga")
+    assert record.state is PlanState.STUCK
+    assert all(setpoint(room) in record.reason for room in ROOMS[:4])
+    assert "vm/v2/host" not in record.reason
+    assert world.hosts.placement()["v2"] == "h1"
+    asked = [point for operation, point in world.calls[before:] if operation in {"read", "release"} and "room" in point]
+    assert len(asked) <= world.settings.circuit_failures * world.settings.tries
+
+
 def test_an_operator_keeps_what_he_holds(world: World) -> None:
     plan_id = world.approved(make_plan(rooms(2)))
     world.building.operate(setpoint("room-1"), 22.0)
@@ -149,9 +182,10 @@ def test_a_target_that_stays_unknown_on_the_way_back_is_stuck_and_locks_the_site
     assert world.push(other).state is PlanState.PUSHED
 
 
-def test_a_calendar_that_jumps_pauses_the_push(world: World) -> None:
+@pytest.mark.parametrize("seconds", [-3600.0, 86_400.0])
+def test_a_calendar_that_jumps_pauses_the_push(world: World, seconds: float) -> None:
     plan_id = world.approved(make_plan(rooms(2)))
-    world.clock._advance = lambda _: world.clock.jump(-3600.0)
+    world.clock._advance = lambda _: world.clock.jump(seconds)
     record = world.push(plan_id)
     assert record.state is PlanState.PAUSED
     assert "jumped" in record.reason

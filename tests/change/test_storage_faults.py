@@ -18,7 +18,7 @@ from push_harness.kills import faults_after, in_child, prepare, push
 
 import connectors.audit.ledger as ledger_module
 from connectors.audit.ledger import Ledger
-from connectors.change_control import ManualClock
+from connectors.change_control import ChangeControl, FileLock, ManualClock
 from connectors.plan_store import StoreFolder
 from twin.errors import OutsideWorldError, RefusedError
 from twin.plan import PlanState
@@ -102,19 +102,30 @@ def test_a_ledger_whose_commit_failed_is_not_used_again(tmp_path: Path) -> None:
         pass
 
 
+HOLD = """
+import sqlite3, sys
+held = sqlite3.connect(sys.argv[1], isolation_level=None)
+held.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
 def test_a_lock_that_somebody_holds_is_named_after_a_bounded_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Another process holds the lock: the alarm says which one, nothing is done, and reads go on."""
     monkeypatch.setattr(ledger_module, "LOCK_WAIT_S", 0.2)
     world = World(tmp_path)
     plan_id = world.approved(make_plan(rooms(1)))
-    other = sqlite3.connect(world.store_folder.database, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(OutsideWorldError, match="held by another process"):
-        world.push(plan_id)
-    assert world.store.record(plan_id).state is PlanState.APPROVED
-    other.execute("ROLLBACK")
-    other.close()
+    command = [sys.executable, "-c", HOLD, str(world.store_folder.database)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"  # type: ignore[union-attr]
+        with pytest.raises(OutsideWorldError, match=rf"the lock is held by process {other.pid} \(python"):
+            world.push(plan_id)
+        assert world.store.record(plan_id).state is PlanState.APPROVED
+        other.communicate("")
+    assert world.writes() == []
     assert world.push(plan_id).state is PlanState.PUSHED
 
 
@@ -170,8 +181,14 @@ def test_last_weeks_copy_is_found_by_the_checkpoints_and_nothing_is_pushed(tmp_p
     for part in world.store_folder.folder.glob("plans.sqlite-*"):
         part.unlink()
     world.store_folder.database.write_bytes(copy)
-    findings = world.store_folder.verify(world.open_store())
-    assert any("rows are gone" in finding.sentence for finding in findings)
+    store, written = world.open_store(), len(world.writes())
+    connectors, lock = {"building": world.building}, FileLock(world.store_folder.lock_file)
+    control = ChangeControl(
+        store, connectors, world.clock, world.gate, lock, proof=lambda: world.store_folder.verify(store)
+    )
+    with pytest.raises(RefusedError, match=r"the audit log does not hold, so nothing is pushed.*rows are gone"):
+        control.push(plan_id, "olga")
+    assert len(world.writes()) == written
 
 
 def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from change_world import World, make_plan, rooms, setpoint
+from change_world import World, make_plan, room_step, rooms, setpoint
 
 from connectors.change_control import Watchdog
 from connectors.simulated import Fault
@@ -57,6 +57,8 @@ def test_a_plan_that_kills_its_process_again_and_again_is_rolled_back(world: Wor
     world.building.apply = real  # type: ignore[method-assign]
     assert world.store.record(plan_id).state is PlanState.ROLLED_BACK
     assert world.own() == {}
+    other = world.approved(make_plan([room_step("room-9")]))
+    assert world.push(other).state is PlanState.PUSHED
 
 
 def test_values_are_released_when_their_hold_time_is_over(world: World) -> None:

@@ -108,7 +108,8 @@ def test_a_drifted_twin_proposes_nothing_and_says_so_on_every_surface(
     assert run(["drift", *at]) == 3
     assert "fan_power" in capsys.readouterr().out
     shown = services_of(Rooms(workspace)).telemetry.findings()
-    assert (Severity.SERIOUS, "fan_power") in [(one.severity, one.subject) for one in shown]
+    said_of = {one.subject: one.severity for one in shown}
+    assert (said_of["fan_power"], said_of["south"]) == (Severity.SERIOUS, Severity.WARNING)
 
 
 def test_a_plan_made_before_the_drift_is_neither_approved_nor_pushed(

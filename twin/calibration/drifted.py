@@ -58,5 +58,5 @@ class Drift:
             point=self.series,
             start=self.since,
             end=self.until,
-            numbers={"size": self.size, "sigma": self.sigma, "level": self.level},
+            numbers={"size": self.size, "sigma": self.sigma, "level": self.level, "blocks_plans": float(self.blocks)},
         )

@@ -31,9 +31,7 @@ MOST_BYTES = 200 * 1024 * 1024
 """Limit of the months that are kept in memory."""
 HEALTH_WINDOW = timedelta(days=2)
 """Time before the newest row over which coverage and gaps are counted."""
-_SERIOUS = frozenset(
-    {FindingKind.SILENCE, FindingKind.WRONG_UNIT, FindingKind.CLOCK, FindingKind.STUCK, FindingKind.DRIFT}
-)
+_SERIOUS = frozenset({FindingKind.SILENCE, FindingKind.WRONG_UNIT, FindingKind.CLOCK, FindingKind.STUCK})
 
 
 def _for_display(kind: PointKind, block: Block) -> Block:
@@ -228,5 +226,7 @@ def _next_month(moment: datetime) -> datetime:
 
 
 def _finding_view(one: Finding) -> FindingView:
-    severity = Severity.SERIOUS if one.kind in _SERIOUS else Severity.WARNING if one.excluded else Severity.INFO
+    worst = one.kind in _SERIOUS or bool(one.numbers.get("blocks_plans"))
+    tells = one.excluded or one.kind is FindingKind.DRIFT
+    severity = Severity.SERIOUS if worst else Severity.WARNING if tells else Severity.INFO
     return FindingView(id=one.id, severity=severity, subject=one.point, sentence=one.sentence, since=one.start)

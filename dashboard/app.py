@@ -9,7 +9,7 @@ from pathlib import Path
 from dash import Dash
 from flask import Flask
 
-from dashboard import api, downloads, guard, intake, shell, signin, sso
+from dashboard import api, compression, downloads, guard, intake, shell, signin, sso
 from dashboard.callbacks import Callbacks
 from dashboard.index_page import IndexPage
 from dashboard.pages import (
@@ -65,6 +65,7 @@ def create_dashboard(
     server = Flask("dashboard", static_folder=None)
     intake.install(server)
     guard.install(server, services, kept, hosts)
+    compression.install(server)
     signin.install(server, services, kept)
     sso.install(server, services, kept)
     api.install(server, services)

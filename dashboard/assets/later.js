@@ -33,17 +33,19 @@
 
   if (address("tables")) window.dash_ag_grid = { AgGrid: later("tables", "dash_ag_grid", "AgGrid") };
 
-  window.addEventListener("load", function () {
-    const idle = window.requestIdleCallback || function (act) { window.setTimeout(act, 3000); };
-    ["tables", "charts"].forEach(function (name) {
-      if (!address(name)) return;
-      idle(function () {
-        const link = document.createElement("link");
-        link.rel = "prefetch";
-        link.as = "script";
-        link.href = address(name);
-        document.head.appendChild(link);
-      });
+  function fetchAhead() {
+    ["tables", "charts"].filter(address).forEach(function (name) {
+      const link = document.createElement("link");
+      link.rel = "prefetch";
+      link.as = "script";
+      link.href = address(name);
+      document.head.appendChild(link);
     });
+  }
+
+  // Some seconds later, so that nothing is taken from the first screen.
+  window.addEventListener("load", function () {
+    const idle = window.requestIdleCallback || function (act) { act(); };
+    window.setTimeout(function () { idle(fetchAhead); }, 4000);
   });
 })();

@@ -232,6 +232,25 @@ def test_watts_and_kilowatts_mixed_up_are_suspected(row: int, factor: float) -> 
     assert abs((finding.start - at(row)).total_seconds()) <= 4 * 900
 
 
+def with_gas(factor: float) -> tuple[dict[str, Array], Site]:
+    """The office, heated by gas with 20 W/m² in the mean and 80 in the morning."""
+    point = Point(id="heating_gas_power", kind=K.HEATING_GAS_POWER, of="s")
+    hour = np.arange(STEPS) / 4.0 % 24
+    gas = 1000.0 * np.where((hour >= 6) & (hour < 9), 80.0, np.where((hour >= 9) & (hour < 17), 30.0, 0.0))
+    return healthy() | {"heating_gas_power": factor * gas}, replace(SITE, points=(*SITE.points, point))
+
+
+def test_gas_in_kwh_that_is_declared_as_therms_is_suspected() -> None:
+    finding = only(found(*with_gas(29.3)), FindingKind.WRONG_UNIT)
+    assert finding.point == "heating_gas_power"
+    assert "looks like kWh (declared as therm)" in finding.sentence
+
+
+@pytest.mark.parametrize("factor", [0.05, 1.0, 5.0])
+def test_a_badly_insulated_or_a_tight_building_raises_no_such_alarm(factor: float) -> None:
+    assert [one for one in found(*with_gas(factor)) if one.kind is FindingKind.WRONG_UNIT] == []
+
+
 def test_a_suspected_unit_is_kept_out_of_calibration() -> None:
     series = healthy()
     series["a/zone_air_temperature"][500:] = series["a/zone_air_temperature"][500:] * 1.8 + 32.0

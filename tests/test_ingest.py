@@ -36,6 +36,7 @@ def table(days: int = 4, start: str = "2023-03-06") -> pd.DataFrame:
     stamps = pd.date_range(start, periods=steps, freq="15min")
     data = {"timestamp": stamps.strftime("%Y-%m-%d %H:%M"), "outdoor_f": 40 + 12 * daily + random.normal(0, 0.4, steps)}
     data |= {name: 1.0 + random.uniform(0, 0.4, steps) + (daily > 0) for name in COLUMNS[2:]}
+    data["gas_therm"] *= 0.1  # a meter of a small building
     data["ghi"] = np.maximum(0.0, 600 * np.sin((hour % 24 - 6.0) / 12 * np.pi))
     for zone in ("core", "south"):
         data[f"{zone}.temp_f"] = 70 + 2 * daily + random.normal(0, 0.3, steps)

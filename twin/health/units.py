@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from twin.health.finding import Finding, FindingKind
 from twin.health.series import Series
-from twin.units import fahrenheit_to_celsius
+from twin.units import ENERGY_PER_STEP_J, fahrenheit_to_celsius
 from twin.vocab import PointKind
 
 Array = NDArray[np.float64]
@@ -26,6 +26,9 @@ _USUAL: dict[PointKind, tuple[float, float]] = {
 """Where the median of a healthy series lies."""
 _SITE_W_M2 = (0.3, 500.0)
 """Mean total electricity per floor area of buildings in use. [W/m²]"""
+_GAS_W_M2 = 400.0
+"""Mean gas per floor area over a day that no building reaches: four times the some 100 W/m² for which heating plant is
+sized (BSRIA BG 9/2011, Rules of Thumb, heating loads), which leaves room for kitchens. [W/m²]"""
 SHARE_ABOVE = 0.02
 _WINDOW_ROWS = 96
 
@@ -40,6 +43,8 @@ class Suspicion:
 
 _TEMPERATURES = (Suspicion("degF", fahrenheit_to_celsius), Suspicion("K", lambda v: v - 273.15))
 _POWERS = (Suspicion("kW", lambda v: v * 1e3), Suspicion("milli (W given as kW)", lambda v: v * 1e-3))
+_THERM_KWH = ENERGY_PER_STEP_J["therm"] / ENERGY_PER_STEP_J["kWh"]
+_GAS = Suspicion("kWh (declared as therm)", lambda v: v / _THERM_KWH)
 _SHARES = (Suspicion("percent", lambda v: v * 0.01),)
 
 
@@ -85,7 +90,21 @@ def _whole(series: Series, floor_area_m2: float) -> Finding | None:
             fits = _SITE_W_M2[0] <= float(suspicion.convert(np.array([density]))[0]) <= _SITE_W_M2[1]
             if not _SITE_W_M2[0] <= density <= _SITE_W_M2[1] and density > 0 and fits:
                 return _suspect(series, 0, last, suspicion, middle)
+    if series.point.kind in {PointKind.GAS_POWER, PointKind.HEATING_GAS_POWER} and floor_area_m2 > 0:
+        return _too_much_gas(series, floor_area_m2)
     return None
+
+
+def _too_much_gas(series: Series, floor_area_m2: float) -> Finding | None:
+    """More gas on its highest day than any building burns, and a plausible amount if it was kWh instead of therms."""
+    days = len(series.values) // _WINDOW_ROWS
+    if not days:
+        return None
+    highest = float(series.values[: days * _WINDOW_ROWS].reshape(days, _WINDOW_ROWS).mean(axis=1).max())
+    read = float(_GAS.convert(np.array([highest / floor_area_m2]))[0])
+    if highest / floor_area_m2 <= _GAS_W_M2 or read > _GAS_W_M2:
+        return None
+    return _suspect(series, 0, len(series.values) - 1, _GAS, round(highest))
 
 
 def _jump(series: Series) -> Finding | None:

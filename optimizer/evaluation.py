@@ -49,6 +49,10 @@ class Rehearsal:
     seen: Mapping[PointId, tuple[float, float]]
     """Values that the telemetry has shown, by program point."""
     seeds: tuple[int, ...] = (0,)
+    notes: tuple[str, ...] = ()
+    """What was found about the hosts that differs from the site file, for people."""
+    consolidates: bool = True
+    """Whether it is known where all VMs stand and something can switch the hosts, so that packing pays."""
     _machines: dict[object, tuple[Site, Drivers, Mapping[str, float]]] = field(default_factory=dict, repr=False)
 
     @property

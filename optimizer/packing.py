@@ -62,7 +62,7 @@ def moves(before: Site, after: Site) -> Mapping[str, tuple[str, str]]:
     return {vm.id: (vm.host, str(homes[vm.id])) for vm in before.vms if vm.host and vm.host != homes[vm.id]}
 
 
-def emptied(before: Site, after: Site) -> tuple[str, ...]:
-    """Hosts that lose their last VM, in site order."""
-    then, now = ({vm.host for vm in site.vms} for site in (before, after))
-    return tuple(host.id for host in before.hosts if host.id in then and host.id not in now)
+def emptied(site: Site) -> tuple[str, ...]:
+    """Hosts on which no VM stands, in site order."""
+    used = {vm.host for vm in site.vms}
+    return tuple(host.id for host in site.hosts if host.id not in used)

@@ -38,12 +38,10 @@ UNIT_OF_ENDING: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What a proposal stands on: names of the connectors, present values, ranges that calibration saw."""
+    """What a proposal stands on: who carries each point, present values, ranges that calibration saw."""
 
-    building: str
-    """Name of the connector that carries the program of the building."""
-    hosts: str
-    """Name of the connector that moves VMs and powers hosts."""
+    carriers: Mapping[PointId, str]
+    """Name of the connector that carries each point that may be changed."""
     present: Mapping[PointId, Value]
     """What the world shows now at every point that may be changed."""
     seen: Mapping[PointId, tuple[float, float]]
@@ -97,7 +95,7 @@ def _set_point(point: PointId, value: float, target: Target, ground: Ground) -> 
     action = Action(
         id=f"set:{point}",
         kind=ActionKind.SET_POINT,
-        connector=ground.building,
+        connector=ground.carriers[point],
         point=point,
         value=value,
         expected=ground.present.get(point),
@@ -108,14 +106,28 @@ def _set_point(point: PointId, value: float, target: Target, ground: Ground) -> 
     return Step(action=action, target=target, inside_calibrated_range=low - 1e-9 <= value <= high + 1e-9)
 
 
+def machine_points(before: Site, after: Site) -> tuple[PointId, ...]:
+    """Points that the way from one placement to the other changes: homes of VMs, power of hosts without VMs."""
+    homes = (_home(vm) for vm in moves(before, after))
+    return (*homes, *(_power(host) for host in emptied(after)))
+
+
+def _home(vm: str) -> PointId:
+    return f"vm/{vm}/host"
+
+
+def _power(host: str) -> PointId:
+    return f"host/{host}/power"
+
+
 def machine_steps(before: Site, after: Site, ground: Ground) -> tuple[Step, ...]:
-    """Live migrations that empty hosts, each group followed by the power-off of its host."""
-    empty = emptied(before, after)
-    by_source: dict[str, list[Step]] = {}
+    """Live migrations that empty hosts, each group followed by the power-off of its host; idle hosts come first."""
+    empty = [host for host in emptied(after) if ground.present.get(_power(host)) != "off"]
+    by_source: dict[str, list[Step]] = {host: [] for host in empty}
     for vm, (source, target) in moves(before, after).items():
         by_source.setdefault(source, []).append(_migration(before, vm, source, target, ground))
     steps: list[Step] = []
-    for source in sorted(by_source, key=lambda host: (host not in empty, host)):
+    for source in sorted(by_source, key=lambda host: (host not in empty, bool(by_source[host]), host)):
         steps += by_source[source]
         if source in empty:
             steps.append(_power_off(before, source, ground))
@@ -124,11 +136,11 @@ def machine_steps(before: Site, after: Site, ground: Ground) -> tuple[Step, ...]
 
 def _migration(site: Site, vm_id: str, source: str, target: str, ground: Ground) -> Step:
     vm = next(vm for vm in site.vms if vm.id == vm_id)
-    point = f"vm/{vm_id}/host"
+    point = _home(vm_id)
     action = Action(
         id=f"migrate:{vm_id}",
         kind=ActionKind.LIVE_MIGRATE,
-        connector=ground.hosts,
+        connector=ground.carriers[point],
         point=point,
         value=target,
         expected=ground.present.get(point),
@@ -139,11 +151,11 @@ def _migration(site: Site, vm_id: str, source: str, target: str, ground: Ground)
 
 def _power_off(site: Site, host_id: str, ground: Ground) -> Step:
     host = next(host for host in site.hosts if host.id == host_id)
-    point = f"host/{host_id}/power"
+    point = _power(host_id)
     action = Action(
         id=f"power-off:{host_id}",
         kind=ActionKind.POWER_OFF_HOST,
-        connector=ground.hosts,
+        connector=ground.carriers[point],
         point=point,
         value="off",
         expected=ground.present.get(point),

@@ -47,8 +47,8 @@ SITE = Site(
 )
 BUSY = np.full(4, 0.5)
 GROUND = Ground(
-    building="building",
-    hosts="hosts",
+    carriers=dict.fromkeys(program_points(SITE, SITE.operation), "building")
+    | dict.fromkeys([f"vm/v{i}/host" for i in range(4)] + [f"host/h{i}/power" for i in (1, 2, 3)], "hosts"),
     present={**program_points(SITE, SITE.operation), "vm/v3/host": "h3", "host/h3/power": "on"},
     seen={"north/cooling_setpoint_occupied_c": (23.0, 24.5)},
     hold_until=datetime(2023, 7, 1, tzinfo=UTC),
@@ -74,7 +74,7 @@ def test_a_policy_equal_to_operation_has_no_steps() -> None:
 def test_packing_empties_the_hosts_that_have_least_and_keeps_the_headroom() -> None:
     """4 VMs of 500 MIPS: at 40 % headroom a host of 4,000 MIPS takes all four (2,000 of 2,400); 16 GB just fit."""
     packed = repacked(SITE, BUSY, headroom=0.4)
-    assert emptied(SITE, packed) == ("h2", "h3")
+    assert emptied(packed) == ("h2", "h3")
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,15 @@ def test_a_host_is_powered_off_after_its_last_vm_has_left() -> None:
     steps = machine_steps(SITE, repacked(SITE, BUSY, headroom=0.4), GROUND)
     of_h3 = [step.action.kind for step in steps if step.target.group == "h3"]
     assert of_h3 == [ActionKind.LIVE_MIGRATE, ActionKind.POWER_OFF_HOST]
+
+
+def test_a_host_that_idles_already_is_powered_off_first_and_one_that_is_off_is_left() -> None:
+    idle = replace(SITE, vms=tuple(replace(vm, host="h1") for vm in SITE.vms))
+    points = [step.action.point for step in machine_steps(idle, repacked(idle, BUSY, headroom=0.4), GROUND)]
+    assert points == ["host/h2/power", "host/h3/power"]
+    off = replace(GROUND, present={**GROUND.present, "host/h3/power": "off"})
+    points = [step.action.point for step in machine_steps(idle, repacked(idle, BUSY, headroom=0.4), off)]
+    assert points == ["host/h2/power"]
 
 
 @pytest.mark.parametrize(

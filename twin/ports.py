@@ -13,6 +13,8 @@ from twin.plans.records import Approval, AuditRow, Change, PlanRecord, StepRecor
 if TYPE_CHECKING:
     import pandas as pd
 
+    from twin.compute.live import LivePlacement
+
 
 class Connector(Protocol):
     """A system of the world, real or simulated; the product cannot tell which."""
@@ -56,6 +58,15 @@ class Settler(Protocol):
         Raises:
             OutsideWorldError: no answer; a later call takes it up.
         """
+        ...
+
+
+@runtime_checkable
+class PlacementSource(Protocol):
+    """A connector of hosts that can tell where VMs stand now."""
+
+    def live_placement(self) -> LivePlacement:
+        """All its hosts at this moment; one that cannot be asked is named, not an error."""
         ...
 
 

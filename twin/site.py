@@ -140,6 +140,8 @@ class Vm:
     anti_affinity: str | None = None
     """VMs with the same group name never share a host."""
     pinned: bool = False
+    barred_hosts: tuple[str, ...] = ()
+    """Hosts that it cannot run on: their CPU lacks features, a licence does not cover them."""
     production: bool = True
     dirty_mb_s: float = 20.0
     room: str | None = None

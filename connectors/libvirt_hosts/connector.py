@@ -14,12 +14,14 @@ import pandas as pd
 
 from connectors.libvirt_hosts import lifecycle
 from connectors.libvirt_hosts.link import HostError, HostLink
-from connectors.libvirt_hosts.look import Guest, GuestState, HostView, doubled, look_at_all, once
+from connectors.libvirt_hosts.look import Guest, GuestState, Picture, look_at_all
 from connectors.libvirt_hosts.mover import Move, Mover
 from connectors.libvirt_hosts.moving import Outcome, objections
+from connectors.libvirt_hosts.placement import placement_of
 from connectors.libvirt_hosts.settings import LibvirtSettings
 from connectors.live_rows import rows_of
 from connectors.set_point import refused
+from twin.compute.live import LivePlacement
 from twin.errors import OutsideWorldError, RefusedError
 from twin.plan import Action, ActionKind, Capability, Check, CheckVerdict, PointId, Quality, Reading, Receipt, Value
 
@@ -31,21 +33,6 @@ _FIELD_OF: Mapping[ActionKind, tuple[str, ...]] = {
 }
 _READY = Check(verdict=CheckVerdict.READY)
 _DONE = Check(verdict=CheckVerdict.ALREADY_DONE)
-
-
-class Picture:
-    """All hosts at one moment; guests counted once."""
-
-    def __init__(self, found: Mapping[str, HostView | HostError]) -> None:
-        self.views = {name: view for name, view in found.items() if isinstance(view, HostView)}
-        self.silent = sorted(name for name, view in found.items() if isinstance(view, HostError))
-        self.guests = once(self.views.values())
-        self.doubled = doubled(self.views.values())
-
-    def named(self, name: str) -> Guest | None:
-        """The one guest of that name; None when absent or when two guests bear it."""
-        found = [guest for guest in self.guests.values() if guest.name == name]
-        return found[0] if len(found) == 1 else None
 
 
 class LibvirtConnector:
@@ -63,7 +50,7 @@ class LibvirtConnector:
         self.name = name
         self.settings = settings
         self._clock = clock
-        self._fenced = fenced
+        self.fenced = fenced
         self._links = {
             host: HostLink(
                 host,
@@ -93,6 +80,10 @@ class LibvirtConnector:
             message = f"{self.name}: none of the hosts {', '.join(self._links)} answers: {said}"
             raise OutsideWorldError(message)
         return picture
+
+    def live_placement(self) -> LivePlacement:
+        """Where guests stand now and which of them may move, for the planner; a silent host is named, not an error."""
+        return placement_of(Picture(look_at_all(self._links.values())), self._links, self.settings)
 
     def points(self) -> tuple[PointId, ...]:
         """The state of each host, and place, state and size of each guest that we may act on."""
@@ -177,7 +168,7 @@ class LibvirtConnector:
                 picture,
             )
         if not guest.active and picture.silent:
-            silent = [host for host in picture.silent if not self._fenced(host)]
+            silent = [host for host in picture.silent if not self.fenced(host)]
             if silent:
                 return f"{', '.join(silent)} cannot be asked and may run it; fence it first", None, picture
         return "", guest, picture

@@ -175,3 +175,18 @@ _RANK = [
     GuestState.SAVED,
     GuestState.SHUT_OFF,
 ]
+
+
+class Picture:
+    """All hosts at one moment; guests counted once."""
+
+    def __init__(self, found: Mapping[str, HostView | HostError]) -> None:
+        self.views = {name: view for name, view in found.items() if isinstance(view, HostView)}
+        self.silent = sorted(name for name, view in found.items() if isinstance(view, HostError))
+        self.guests = once(self.views.values())
+        self.doubled = doubled(self.views.values())
+
+    def named(self, name: str) -> Guest | None:
+        """The one guest of that name; None when absent or when two guests bear it."""
+        found = [guest for guest in self.guests.values() if guest.name == name]
+        return found[0] if len(found) == 1 else None

@@ -68,7 +68,7 @@ class RedfishConnector(PlainConnector):
         super().__init__(name, dict.fromkeys(points), clock)
         self.settings = settings
         self.web = Web(name, settings.server)
-        self._guests_on = guests_on
+        self.guests_on = guests_on
 
     def look(self, points: Sequence[PointId]) -> Mapping[PointId, Reading]:
         """Readings now; a resource that is missing or has no number is left out."""
@@ -146,7 +146,7 @@ class RedfishConnector(PlainConnector):
         if reset not in self._allowed(facts):
             return f"the service does not offer {reset}"
         if action.kind is ActionKind.POWER_OFF_HOST:
-            guests = self._guests_on(host)
+            guests = self.guests_on(host)
             if guests is None:
                 return "nobody can say whether guests run on it"
             if guests:

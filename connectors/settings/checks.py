@@ -127,6 +127,8 @@ def _machines(document: SiteDocument) -> Iterator[Fault]:
     for i, vm in enumerate(document.vms):
         if vm.host is not None:
             yield from _known(vm.host, hosts, "host", ("vms", i, "host"))
+        for j, barred in enumerate(vm.barred_hosts):
+            yield from _known(barred, hosts, "host", ("vms", i, "barred_hosts", j))
         if vm.room is not None:
             yield from _known(vm.room, zones, "zone", ("vms", i, "room"))
 

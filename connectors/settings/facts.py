@@ -179,6 +179,7 @@ class VmBlock(Block):
     host: Id | None = Field(default=None, description="host at the start")
     anti_affinity: str | None = Field(default=None, description="VMs with the same group name never share a host")
     pinned: Flag = Field(default=False, description="never moved")
+    barred_hosts: tuple[Id, ...] = Field(default=(), description="hosts that it cannot run on (CPU features, licences)")
     production: Flag = Field(default=True, description="counts as production for approvals")
     dirty_mb_s: Number = Field(default=20.0, ge=0, description="memory written while it runs [MB/s]")
     room: Id | None = Field(default=None, description="zone whose meetings it serves")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from connectors.simulated.building import load, save
+from twin.compute.live import LiveHost, LivePlacement, LiveVm
 from twin.errors import RefusedError
 from twin.plan import Action, ActionKind, Capability, Check, CheckVerdict, PointId, Quality, Reading, Receipt, Value
 from twin.plans.guardrails import envelope_faults
@@ -73,6 +74,28 @@ class SimulatedHosts:
     def placement(self) -> Mapping[str, str]:
         """VM → host."""
         return {vm: str(self._state[f"vm/{vm}/host"]) for vm in self._vms}
+
+    def live_placement(self) -> LivePlacement:
+        """Hosts that are on and where each VM runs; one that an operator holds stays."""
+        types = {name: self._types[host.type] for name, host in self._hosts.items()}
+        return LivePlacement(
+            hosts=tuple(
+                LiveHost(id=name, cores=kind.cores, core_mips=kind.core_mips, ram_mb=kind.ram_mb)
+                for name, kind in types.items()
+                if self.is_on(name)
+            ),
+            vms=tuple(
+                LiveVm(
+                    id=vm.id,
+                    host=str(self._state[f"vm/{vm.id}/host"]),
+                    running=True,
+                    vcpus=vm.vcpus,
+                    ram_mb=vm.ram_mb,
+                    stays="an operator holds it" if f"vm/{vm.id}/host" in self._held else "",
+                )
+                for vm in self._vms.values()
+            ),
+        )
 
     def is_on(self, host: str) -> bool:
         """Whether a host is powered."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ from twin.cli.plan_evidence import alternatives_of, evidence_of
 from twin.cli.plans import plans, view_document
 from twin.cli.sound_twin import accepted_model, require_sound
 from twin.cli.workspace import Workspace
-from twin.errors import BadInputError, RefusedError
+from twin.errors import BadInputError
 from twin.text.canonical import plain
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from optimizer.search import SearchResult
     from twin.drivers import Drivers, Weather
     from twin.model import Model
-    from twin.plans.document import Guard, Interval, Plan
+    from twin.plans.document import Interval, Plan
     from twin.policy import Policy
     from twin.ports import Connector
     from twin.site import Site
@@ -37,8 +37,6 @@ SAMPLES = 3
 MEMBERS = 6
 LEAST_SAVING_PERCENT = 1.0
 """What acting costs, as a share of the goal: below it nothing is proposed. [%]"""
-GUARD_MARGIN_K = 3.0
-"""A room this far outside its unoccupied band stops a push. [K]"""
 
 
 def register(_: typer.Typer) -> None:
@@ -85,8 +83,10 @@ def days_ahead(here: Workspace, weather: Weather | None, *, seed: int, samples: 
     return ahead if weather is None else tuple(replace(one, weather=weather) for one in ahead)
 
 
-def rehearsal_of(here: Workspace, ahead: tuple[Drivers, ...], *, seed: int) -> Rehearsal:
-    """The twin with the week that lies ahead.
+def rehearsal_of(
+    here: Workspace, ahead: tuple[Drivers, ...], connectors: Mapping[str, Connector], *, seed: int
+) -> Rehearsal:
+    """The twin with the week that lies ahead, its VMs where the hosts show them now.
 
     Raises:
         RefusedError: the twin is of another site, the building has left it, or two rooms of the last weeks carry each
@@ -94,18 +94,23 @@ def rehearsal_of(here: Workspace, ahead: tuple[Drivers, ...], *, seed: int) -> R
     """
     from optimizer.evaluation import Rehearsal
     from optimizer.experience import experience
+    from twin.cli.machines import live_machines, power_of
     from twin.cli.models import record_of
     from twin.cli.recorded_drivers import TelemetryDrivers
     from twin.cli.runs import twin_of
 
     history = TelemetryDrivers(here, seed).history(ahead[0].start)
     require_sound(here, ahead[0].start)
+    live = live_machines(here.site, connectors)
+    switched = set(power_of(live.site, connectors))
     return Rehearsal(
-        twin=twin_of(here, MEMBERS),
-        drivers=ahead,
-        busiest=_busiest(history, len(here.site.vms)),
+        twin=replace(twin_of(here, MEMBERS), site=live.site),
+        drivers=tuple(map(live.drivers, ahead)),
+        busiest=live.demand(_busiest(history, len(here.site.vms))),
         seen=experience(here.site, record_of(here)),
         seeds=(seed,),
+        notes=live.notes,
+        consolidates=live.clear and all(host.id in switched for host in live.site.hosts),
     )
 
 
@@ -137,7 +142,9 @@ def searched(rehearsal: Rehearsal, goal: Goal, *, trials: int, seed: int, progre
     from optimizer.space import PolicySpace
 
     rehearsal = rehearsal.within(goal)
-    space, limits = PolicySpace(site=rehearsal.twin.site), Limits(comfort_is_asked=goal.warmest_c is not None)
+    site = rehearsal.twin.site
+    space = PolicySpace(site=site if rehearsal.consolidates else replace(site, hosts=()))
+    limits = Limits(comfort_is_asked=goal.warmest_c is not None)
     found = search(
         space, rehearsal.quick, goal, limits, weeks=rehearsal.weeks, trials=trials, seed=seed, progress=progress
     )
@@ -183,27 +190,33 @@ def draft_plan(
             and the calibrations do not agree.
     """
     from optimizer.goals import GOAL_WORDS
-    from optimizer.packing import emptied, moves
     from optimizer.proposal import (
         Ground,
         building_steps,
         changed_points,
         kpi_forecasts,
+        machine_points,
         machine_steps,
         require_agreement,
     )
     from optimizer.rollback import rehearse_rollback
+    from twin.cli.carriers import carriers, temperature_guards
     from twin.plans.waves import assemble_plan
 
-    site, packed = here.site, rehearsal.site_of(proposal.policy)
+    site, standing, packed = here.site, rehearsal.twin.site, rehearsal.site_of(proposal.policy)
     building_points = list(changed_points(site, proposal.policy))
-    machine_points = [f"vm/{vm}/host" for vm in moves(site, packed)]
-    machine_points += [f"host/{host}/power" for host in emptied(site, packed)]
-    building = carrier(connectors, building_points, "the program of the building")
-    hosts = carrier(connectors, machine_points, "the moves of VMs")
-    present_values = {**_read(connectors, building, building_points), **_read(connectors, hosts, machine_points)}
+    moving_points = machine_points(standing, packed) if packed is not standing else ()
+    carried = carriers(connectors, building_points, "the program of the building")
+    carried |= carriers(connectors, moving_points, "the moves of VMs and the power of hosts")
     hold_until = max(rehearsal.drivers[0].end, now + timedelta(days=AHEAD_DAYS))
-    ground = Ground(building=building, hosts=hosts, present=present_values, seen=rehearsal.seen, hold_until=hold_until)
+    ground = Ground(
+        carriers={point: name for point, (name, _) in carried.items()},
+        present={point: value for point, (_, value) in carried.items()},
+        seen=rehearsal.seen,
+        hold_until=hold_until,
+    )
+    moved = machine_steps(standing, packed, ground) if moving_points else ()
+    evidence = evidence_of(here, proposal, model, policy_digest, seed, now - rehearsal.drivers[0].start)
     effect, lowered = proposal.effect, GOAL_WORDS[proposal.goal.name]
     plan = assemble_plan(
         site=site.name,
@@ -214,14 +227,15 @@ def draft_plan(
         not_before=now,
         expires_at=now + timedelta(days=1),
         hold_until=hold_until,
-        steps=(*building_steps(site, proposal.policy, ground), *machine_steps(site, packed, ground)),
+        steps=(*building_steps(site, proposal.policy, ground), *moved),
         rooms_in_site=len(site.zones),
         settle_s=site.step_s,
-        guards=temperature_guards(site, connectors, building),
+        guards=temperature_guards(site, connectors) if building_points else (),
         kpis=kpi_forecasts(effect.baseline, effect.candidate, effect.delta),
         evidence=replace(
-            evidence_of(here, proposal, model, policy_digest, seed, now - rehearsal.drivers[0].start),
+            evidence,
             outdoor_mean_c=outdoor_mean_c or {},
+            assumptions=(*evidence.assumptions, *rehearsal.notes),
         ),
         rehearsal=rehearse_rollback(site, model.parameters, rehearsal.drivers[0], proposal.policy),
         alternatives=alternatives_of(proposal),
@@ -232,51 +246,6 @@ def draft_plan(
 
 def _local(moment: datetime, site: Site) -> str:
     return f"{moment.astimezone(site.time_zone):%d %B %Y}"
-
-
-def carrier(connectors: Mapping[str, Connector], points: Sequence[str], what: str) -> str:
-    """Name of the connector that knows all the points; empty when there are none.
-
-    Raises:
-        RefusedError: there are points and no connector knows them all.
-    """
-    if not points:
-        return ""
-    for name, connector in connectors.items():
-        if all(reading.value is not None for reading in connector.read(points)):
-            return name
-    names = ", ".join(connectors) or "none is configured"
-    message = f"no connector carries {what} (asked: {names}; first point {points[0]}); add one under 'connectors:'"
-    raise RefusedError(message)
-
-
-def _read(connectors: Mapping[str, Connector], name: str, points: Sequence[str]) -> dict[str, float | str]:
-    readings = connectors[name].read(points) if points else ()
-    return {reading.point: reading.value for reading in readings if reading.value is not None}
-
-
-def temperature_guards(site: Site, connectors: Mapping[str, Connector], building: str) -> tuple[Guard, ...]:
-    """A guard per zone whose temperature the building's connector can read."""
-    from twin.plans.document import Guard
-    from twin.vocab import PointKind
-
-    heating, cooling = site.operation.heating_setpoint_c, site.operation.cooling_setpoint_c
-    if not building or heating is None or cooling is None:
-        return ()
-    points = site.points_of(PointKind.ZONE_AIR_TEMPERATURE)
-    readings = connectors[building].read([point.id for point in points])
-    return tuple(
-        Guard(
-            name=f"temperature of {point.of}",
-            connector=building,
-            point=point.id,
-            unit="degC",
-            low=heating.unoccupied - GUARD_MARGIN_K,
-            high=cooling.unoccupied + GUARD_MARGIN_K,
-        )
-        for point, reading in zip(points, readings, strict=True)
-        if reading.value is not None
-    )
 
 
 def question_of(plan: Plan) -> tuple[str, int]:
@@ -316,7 +285,7 @@ def propose_plan(
     who = principal_of(room, as_user)
     with progress_bar("propose") as tell:
         ahead = days_ahead(here, None, seed=seed)
-        rehearsal = rehearsal_of(here, ahead, seed=seed)
+        rehearsal = rehearsal_of(here, ahead, room.connectors, seed=seed)
         proposal = searched(rehearsal, wanted, trials=trials, seed=seed, progress=tell)
     plan = draft_plan(
         here,

@@ -45,6 +45,8 @@ class Fleet:
     group: Index
     """Anti-affinity group, -1 for none, shape (VMs,)."""
     pinned: NDArray[np.bool_]
+    barred: NDArray[np.bool_]
+    """Hosts on which a VM cannot run, shape (VMs, hosts)."""
     home: Index
     """Host of each VM in the site file, -1 where none, shape (VMs,)."""
 
@@ -102,5 +104,8 @@ def fleet(hosts: Sequence[Host], types: Sequence[HostType], vms: Sequence[Vm]) -
         dirty_mb_s=np.array([vm.dirty_mb_s for vm in vms], dtype=float),
         group=np.array([groups.get(vm.anti_affinity or "", -1) for vm in vms], dtype=np.int64),
         pinned=np.array([vm.pinned for vm in vms], dtype=bool),
+        barred=np.array([[host in vm.barred_hosts for host in index] for vm in vms], dtype=bool).reshape(
+            -1, len(index)
+        ),
         home=np.array(home, dtype=np.int64),
     )

@@ -101,9 +101,8 @@ def _variables(model: Any, task: PackingTask) -> tuple[dict[tuple[int, int], Any
     on = [model.new_bool_var(f"on_{host}") for host in hosts]
     here: dict[tuple[int, int], Any] = {}
     for vm in np.flatnonzero(task.host_of >= 0):
-        allowed = (
-            [int(task.host_of[vm])] if task.fixed[vm] else [h for h in hosts if fleet.cores[h] >= fleet.vm_cores[vm]]
-        )
+        may_run = (fleet.cores >= fleet.vm_cores[vm]) & ~fleet.barred[vm]
+        allowed = [int(task.host_of[vm])] if task.fixed[vm] else [h for h in hosts if may_run[h]]
         for host in allowed:
             here[int(vm), host] = model.new_bool_var(f"{vm}_{host}")
         model.add_exactly_one(here[int(vm), host] for host in allowed)

@@ -57,12 +57,12 @@ class Packing:
         return found
 
     def fits(self, vm: int, limit: float) -> Flags:
-        """Hosts on which the VM keeps CPU below ``limit`` and memory and anti-affinity hold."""
+        """Hosts that may run the VM, keep CPU below ``limit`` with it, and hold memory and anti-affinity."""
         fleet = self._fleet
         enough_cpu = self.load_mips + self.demand_mips[vm] <= limit * self._capacity_mips
         enough_ram = self.ram_mb + fleet.vm_ram_mb[vm] <= self._ram_limit_mb
         wide = fleet.cores >= fleet.vm_cores[vm]
-        fits: Flags = enough_cpu & enough_ram & wide & ~self._taken_by_group(vm)
+        fits: Flags = enough_cpu & enough_ram & wide & ~fleet.barred[vm] & ~self._taken_by_group(vm)
         return fits
 
     def _taken_by_group(self, vm: int) -> Flags:

@@ -243,7 +243,8 @@ def _propose(
     from twin.cli.proposals import days_ahead, draft_plan, rehearsal_of, searched
 
     note("search: the best policy of the week ahead, within limits of comfort, air and service")
-    rehearsal = rehearsal_of(here, days_ahead(here, weather_forecast(world), seed=seed), seed=seed)
+    ahead = days_ahead(here, weather_forecast(world), seed=seed)
+    rehearsal = rehearsal_of(here, ahead, room.connectors, seed=seed)
     proposal = searched(rehearsal, Goal.parse("energy"), trials=TRIALS, seed=seed, progress=tell)
     plan = draft_plan(
         here,

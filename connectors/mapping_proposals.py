@@ -113,10 +113,12 @@ def fragment(proposals: Sequence[Proposal], connector: str) -> str:
             subject = "site" if KIND_FACTS[one.kind].subject is Subject.SITE else _slug(one.name)
             lines.append(
                 f'      {subject}/{one.kind}: {{device: d{one.device}, object: "{one.object}", kind: {one.kind}, '
-                f"unit: {one.unit}}}   # {_plain(one.name)}: {one.why}"
+                f"unit: {one.unit}}}   # {on_one_line(one.name)}: {one.why}"
             )
     unknown = [one for one in proposals if one.kind is None]
-    lines += [f"# not recognised: d{one.device} {one.object} {_plain(one.name)} {one.unit}".rstrip() for one in unknown]
+    lines += [
+        f"# not recognised: d{one.device} {one.object} {on_one_line(one.name)} {one.unit}".rstrip() for one in unknown
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -124,6 +126,6 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"
 
 
-def _plain(name: str) -> str:
+def on_one_line(name: str) -> str:
     """A foreign name on one line, without what a terminal or YAML would act on."""
     return "".join(letter if letter.isprintable() else "?" for letter in name)[:80]

@@ -74,32 +74,30 @@ def _host(view: HostView, settings: LibvirtSettings) -> LiveHost:
 
 
 def _vm(guest: Guest, found: Hardware, settings: LibvirtSettings) -> LiveVm:
+    definition = found.definitions.get(guest.uuid)
+    lone = () if definition is None else unshared_disks(definition.disks, settings.rules.shared_paths)
+    for_good = [
+        (guest.name in settings.rules.pinned, "it is pinned to its host"),
+        (bool(lone), f"{', '.join(lone)} lies outside rules.shared_paths"),
+    ]
+    for_now = [
+        (guest.name not in settings.guests, "it is not under 'guests', so it is not touched"),
+        (not guest.active, "it is off"),
+        (guest.uuid in found.halves, "it is being moved"),
+        (guest.state is not GuestState.RUNNING, f"it is {guest.state}"),
+        (definition is None, "its definition cannot be read"),
+    ]
     return LiveVm(
         id=guest.name,
         host=guest.host,
         running=guest.active,
         vcpus=guest.vcpus,
         ram_mb=guest.memory_max_bytes / BYTES_PER_MB,
-        stays=_stays(guest, found, settings),
+        stays=next((reason for holds, reason in (*for_good, *for_now) if holds), ""),
+        pinned=any(holds for holds, _ in for_good),
         half_on=found.halves.get(guest.uuid, ()),
         barred_hosts=tuple(host for host, names in sorted(found.misfits.items()) if guest.uuid in names),
     )
-
-
-def _stays(guest: Guest, found: Hardware, settings: LibvirtSettings) -> str:
-    """Why the guest may not be moved by us; empty when it may."""
-    definition = found.definitions.get(guest.uuid)
-    lone = () if definition is None else unshared_disks(definition.disks, settings.rules.shared_paths)
-    reasons = [
-        (guest.name not in settings.guests, "it is not under 'guests', so it is not touched"),
-        (guest.name in settings.rules.pinned, "it is pinned to its host"),
-        (not guest.active, "it is off"),
-        (guest.uuid in found.halves, "it is being moved"),
-        (guest.state is not GuestState.RUNNING, f"it is {guest.state}"),
-        (definition is None, "its definition cannot be read"),
-        (bool(lone), f"{', '.join(lone)} lies outside rules.shared_paths"),
-    ]
-    return next((reason for holds, reason in reasons if holds), "")
 
 
 def _hardware(picture: Picture, links: Mapping[str, HostLink]) -> Hardware:

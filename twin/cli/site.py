@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,9 @@ from twin.cli.output import HERE, JsonOption, WorkspaceOption, note, print_json,
 from twin.errors import BadInputError, OutsideWorldError
 
 if TYPE_CHECKING:
+    from connectors.mapping_proposals import Described
     from connectors.settings import SiteFile
+    from twin.ports import PlacementSource
 
 site = typer.Typer(no_args_is_help=True, help="Check the site file of a workspace.")
 
@@ -106,29 +109,51 @@ def schema(workspace: WorkspaceOption = HERE, as_json: JsonOption = False) -> No
 
 @site.command()
 def discover(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A BACnet connector of the site file.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A BACnet or libvirt connector of the site file.")],
     workspace: WorkspaceOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
-    """Propose points from what the devices of a connector say of themselves, as lines to review; writes nothing."""
-    from dataclasses import asdict
-
+    """Propose points from what BACnet devices, or hosts and VMs from what hypervisors say; writes nothing."""
     from connectors.change_control import SystemClock
-    from connectors.mapping_proposals import fragment, propose
     from connectors.registry import build
     from connectors.settings import load_site
+    from twin.ports import PlacementSource
 
     blocks = load_site(require_workspace(workspace) / "site.yaml").connectors
     if name not in blocks:
         message = f"connector {name!r} is not configured; configured: {', '.join(sorted(blocks)) or 'none'}"
         raise BadInputError(message)
     connector = build(blocks[name], SystemClock().now)
-    ask = getattr(connector, "discover_configured", None)
-    if ask is None:
-        message = f"connector {name!r} of type {blocks[name].kind} cannot discover; BACnet connectors can"
-        raise BadInputError(message)
-    proposals = propose(ask())
-    if as_json:
-        print_json({"proposals": [asdict(one) for one in proposals]})
+    if isinstance(connector, PlacementSource):
+        document, text = _machines(connector, name)
+    elif hasattr(connector, "discover_configured"):
+        document, text = _points(connector.discover_configured(), name)
     else:
-        say(fragment(proposals, name))
+        kind = blocks[name].kind
+        message = f"connector {name!r} of type {kind} cannot discover; BACnet and libvirt connectors can"
+        raise BadInputError(message)
+    if as_json:
+        print_json({**document, "fragment": text})
+    else:
+        say(text)
+
+
+def _points(found: Iterable[Described], name: str) -> tuple[dict[str, object], str]:
+    from dataclasses import asdict
+
+    from connectors.mapping_proposals import fragment, propose
+
+    proposals = propose(found)
+    return {"proposals": [asdict(one) for one in proposals]}, fragment(proposals, name)
+
+
+def _machines(connector: PlacementSource, name: str) -> tuple[dict[str, object], str]:
+    from dataclasses import asdict
+
+    from connectors.emulator.bundled_site import bundled_site_folder
+    from connectors.host_types import read_host_types
+    from connectors.machine_proposals import machine_fragment, propose_machines
+
+    servers = read_host_types(bundled_site_folder().parent / "host_types.csv")
+    proposal = propose_machines(connector.live_placement(), servers)
+    return asdict(proposal), machine_fragment(proposal, name)

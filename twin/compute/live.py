@@ -37,6 +37,8 @@ class LiveVm:
     """Memory that it may grow to. [MB]"""
     stays: str = ""
     """Why it may not be moved; empty when it may."""
+    pinned: bool = False
+    """Whether it stays for good: by a rule, or since only its host has its disks."""
     half_on: tuple[str, ...] = ()
     """Hosts that hold a waiting half of it while it is moved."""
     barred_hosts: tuple[str, ...] = ()
@@ -193,7 +195,7 @@ class _Observation:
             vcpus=now.vcpus or vm.vcpus,
             mips=vm.mips / vm.vcpus * (now.vcpus or vm.vcpus),
             ram_mb=now.ram_mb or vm.ram_mb,
-            pinned=vm.pinned or bool(stays),
+            pinned=vm.pinned or now.pinned or bool(stays),
             barred_hosts=tuple(sorted({*vm.barred_hosts, *now.barred_hosts})),
         )
 
@@ -214,13 +216,21 @@ class _Observation:
 
 def _kept_apart(vms: Sequence[Vm], apart: Sequence[frozenset[str]]) -> tuple[Vm, ...]:
     """VMs with the groups of the site file and of the hosts as one: groups that share a VM are joined."""
+    if not apart:
+        return tuple(vms)
     of_file: dict[str, set[str]] = {}
     for vm in vms:
         if vm.anti_affinity is not None:
             of_file.setdefault(vm.anti_affinity, set()).add(vm.id)
-    groups: list[set[str]] = []
-    for group in [*of_file.values(), *map(set, apart)]:
-        touched = [one for one in groups if one & group]
-        groups = [one for one in groups if one not in touched] + [group.union(*touched)]
+    groups = joined([*map(frozenset, of_file.values()), *apart])
     name = {vm: f"apart:{min(group)}" for group in groups for vm in group}
     return tuple(replace(vm, anti_affinity=name.get(vm.id)) for vm in vms)
+
+
+def joined(groups: Sequence[frozenset[str]]) -> list[frozenset[str]]:
+    """Groups that share a VM as one, since a VM of a site has one group."""
+    done: list[frozenset[str]] = []
+    for group in groups:
+        touched = [one for one in done if one & group]
+        done = [one for one in done if one not in touched] + [group.union(*touched)]
+    return done

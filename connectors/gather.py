@@ -17,6 +17,8 @@ from twin.ports import TelemetrySource
 QUEUE_FRAMES = 8
 """Frames that wait for the store; sources stand still when it is full."""
 CHUNK_ROWS = 50_000
+GATHER_EVENTS_S = 0.3
+"""How long a woken round waits for further events."""
 LONGEST_BACK_OFF_S = 900.0
 
 Sink = Callable[[str, pd.DataFrame], None]
@@ -132,7 +134,12 @@ class Gatherer:
         _put(waiting, _Parcel(name), stopped)
 
     def follow(
-        self, stop: threading.Event, now: Callable[[], datetime], every_s: float, told: Callable[[SourceHealth], None]
+        self,
+        stop: threading.Event,
+        now: Callable[[], datetime],
+        every_s: float,
+        told: Callable[[SourceHealth], None],
+        wake: threading.Event | None = None,
     ) -> None:
         """Gathers again and again until ``stop`` is set; waits longer when every source fails.
 
@@ -141,7 +148,9 @@ class Gatherer:
             now: the clock.
             every_s: pause between rounds.
             told: hears of each source whose state changed.
+            wake: ends a pause early, as when a source tells that something happened; to be set with ``stop`` too.
         """
+        wake = wake or stop
         since = now() - timedelta(seconds=every_s)
         before: Mapping[str, SourceHealth] = {}
         while not stop.is_set():
@@ -151,7 +160,10 @@ class Gatherer:
                     told(state)
             before = health
             worst = min((state.failures for state in health.values()), default=0)
-            stop.wait(min(LONGEST_BACK_OFF_S, every_s * 2.0 ** min(worst, 10)))
+            if wake.wait(min(LONGEST_BACK_OFF_S, every_s * 2.0 ** min(worst, 10))):
+                stop.wait(GATHER_EVENTS_S)  # what belongs together comes together
+                if wake is not stop:
+                    wake.clear()
 
 
 class Delivered:

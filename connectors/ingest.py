@@ -202,11 +202,11 @@ def _batches(
     if history is None:
         message = f"source {name}: connector {mapping.block.connector!r} has no history; use 'files:' instead"
         raise BadInputError(message)
-    return iter([_renamed(history.fetch(since, until), mapping)]), None
+    return iter([renamed(history.fetch(since, until), mapping)]), None
 
 
-def _renamed(rows: pd.DataFrame, mapping: SourceMapping) -> pd.DataFrame:
-    """Rows of a connector with the site's points: ``column`` names the connector's point."""
+def renamed(rows: pd.DataFrame, mapping: SourceMapping) -> pd.DataFrame:
+    """Rows of a connector with the site's points and units: ``column`` names the connector's point."""
     parts = []
     for column in mapping.columns:
         own = rows[rows["point"] == column.column]

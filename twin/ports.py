@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -67,6 +67,23 @@ class PlacementSource(Protocol):
 
     def live_placement(self) -> LivePlacement:
         """All its hosts at this moment; one that cannot be asked is named, not an error."""
+        ...
+
+
+class Listening(Protocol):
+    """Ears that are open until they are closed."""
+
+    def close(self) -> None:
+        """Stops listening."""
+        ...
+
+
+@runtime_checkable
+class EventSource(Protocol):
+    """A connector whose system tells of changes by itself."""
+
+    def listen(self, heard: Callable[[str], object]) -> Listening:
+        """Calls ``heard`` with a sentence at each change, from another thread; it hurries a look and proves nothing."""
         ...
 
 

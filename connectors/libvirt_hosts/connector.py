@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from connectors.libvirt_hosts import lifecycle
+from connectors.libvirt_hosts.events import Heard, Watch
 from connectors.libvirt_hosts.link import HostError, HostLink
 from connectors.libvirt_hosts.look import Guest, GuestState, Picture, look_at_all
 from connectors.libvirt_hosts.mover import Move, Mover
@@ -84,6 +85,10 @@ class LibvirtConnector:
     def live_placement(self) -> LivePlacement:
         """Where guests stand now and which of them may move, for the planner; a silent host is named, not an error."""
         return placement_of(Picture(look_at_all(self._links.values())), self._links, self.settings)
+
+    def listen(self, heard: Heard) -> Watch:
+        """Has every change that a host tells of said at once, until the watch is closed."""
+        return Watch(self._links.values(), heard, timeout_s=self.settings.timeout_s)
 
     def points(self) -> tuple[PointId, ...]:
         """The state of each host, and place, state and size of each guest that we may act on."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from optimizer.packing import emptied, repacked
-from twin.compute.live import LiveHost, LivePlacement, LiveSite, LiveVm, live_site, together
+from twin.compute.live import LiveHost, LivePlacement, LiveSite, LiveVm, PlacementMemory, live_site, together
 from twin.site import Host, HostType, Location, Site, Vm
 
 TYPE = HostType(name="t", cores=8, core_mips=1000.0, ram_mb=16_000.0, power_w=tuple(100.0 + 10 * i for i in range(11)))
@@ -36,6 +36,10 @@ def seen(**changes: object) -> LiveSite:
     return live_site(SITE, replace(STANDING, **changes))
 
 
+def told(found: LiveSite) -> tuple[str, ...]:
+    return tuple(map(str, found.notes))
+
+
 def with_vm(other: LiveVm) -> tuple[LiveVm, ...]:
     return (*(one for one in STANDING.vms if one.id != other.id), other)
 
@@ -49,7 +53,7 @@ def test_a_vm_that_somebody_moved_or_resized_is_planned_as_it_stands() -> None:
     found = seen(vms=with_vm(vm("v1", "h3", vcpus=4, ram_mb=2000.0)))
     v1 = found.site.vms[0]
     assert (v1.host, v1.vcpus, v1.mips, v1.ram_mb) == ("h3", 4, 4000.0, 2000.0)
-    assert found.notes == ("v1 is on h3, not on h1 as the site file says",)
+    assert told(found) == ("v1 is on h3, not on h1 as the site file says",)
 
 
 def test_consolidation_starts_where_the_vms_stand_now() -> None:
@@ -69,7 +73,7 @@ def test_consolidation_starts_where_the_vms_stand_now() -> None:
 )
 def test_a_vm_that_may_not_move_keeps_its_host_in_use(other: LiveVm, why: str) -> None:
     found = seen(vms=with_vm(other))
-    assert found.notes == (f"v1 stays on h1: {why}",)
+    assert told(found) == (f"v1 stays on h1: {why}",)
     assert "h1" not in emptied(repacked(found.site, np.full(3, 0.1), headroom=0.1))
 
 
@@ -83,7 +87,7 @@ def test_a_vm_that_may_not_move_keeps_its_host_in_use(other: LiveVm, why: str) -
 )
 def test_unknown_is_not_good_so_nothing_moves(change: dict[str, object], why: str) -> None:
     found = seen(**change)
-    assert why in found.notes[-1]
+    assert why in told(found)[-1]
     assert all(one.pinned for one in found.site.vms)
     assert (len(found.site.vms), found.clear) == (3, False)
 
@@ -106,7 +110,7 @@ def test_a_vm_that_nobody_has_is_left_out_with_its_demand() -> None:
     found = seen(vms=STANDING.vms[1:])
     assert found.columns == (1, 2)
     assert found.demand(np.array([0.1, 0.2, 0.3])).tolist() == [0.2, 0.3]
-    assert "v1 is in the site file and on none of the hosts" in found.notes[0]
+    assert "v1 is in the site file and on none of the hosts" in told(found)[0]
 
 
 def test_memory_that_the_host_lacks_is_not_planned_with() -> None:
@@ -140,3 +144,17 @@ def test_a_host_is_counted_with_guests_on_their_way_and_not_at_all_in_doubt() ->
 def test_several_connectors_are_one_placement() -> None:
     parts = [LivePlacement(hosts=(host,), vms=(one,)) for host, one in zip(HOSTS, STANDING.vms, strict=True)]
     assert together(parts) == STANDING
+
+
+def test_a_memory_of_places_tells_what_changed_and_not_what_nobody_can_tell() -> None:
+    memory = PlacementMemory()
+    assert memory.look(STANDING) == ()
+    moved = replace(STANDING, vms=with_vm(vm("v1", "h2")))
+    assert [str(change) for change in memory.look(moved)] == ["v1 runs on h2; before: runs on h1"]
+    assert memory.look(replace(moved, vms=moved.vms[:2], silent=("h2",))) == ()
+    stopped = replace(STANDING, vms=(vm("v1", "h2", running=False), vm("v2", "h2")))
+    assert [str(change) for change in memory.look(stopped)] == [
+        "v1 is off at h2; before: runs on h2",
+        "v3 is nowhere; before: runs on h3",
+    ]
+    assert [change.vm for change in memory.look(STANDING)] == ["v1", "v3"]

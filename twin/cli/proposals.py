@@ -109,7 +109,7 @@ def rehearsal_of(
         busiest=live.demand(_busiest(history, len(here.site.vms))),
         seen=experience(here.site, record_of(here)),
         seeds=(seed,),
-        notes=live.notes,
+        notes=tuple(map(str, live.notes)),
         consolidates=live.clear and all(host.id in switched for host in live.site.hosts),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -22,12 +23,9 @@ from twin.cli.output import (
     var,
 )
 from twin.errors import BadInputError
-from twin.plan import Capability
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from connectors.ingest import Ingested, Telemetry
+    from connectors.ingest import Ingested
     from connectors.settings import SiteFile
     from twin.ports import TelemetrySource
 
@@ -60,6 +58,7 @@ def ingest(
     from connectors.ingest import ingest as read_sources
     from connectors.settings import load_site
     from twin.cli.drift import blocking_drifts
+    from twin.cli.following import Follower, misplaced
 
     if anew and (since or until):
         raise BadInputError("--anew replaces whole series; leave out --since and --until")
@@ -67,7 +66,7 @@ def ingest(
     zone = site_file.site.time_zone
     telemetry = Telemetry(var(workspace, "telemetry", ".keep").parent)
     first, last, now = moment(since, zone, "--since"), moment(until, zone, "--until"), datetime.now(tz=UTC)
-    live = _histories(site_file, workspace, source or ())
+    live = _live_sources(site_file, workspace, source or ())
     histories, health = delivered(live, first, last, now)
     with progress_bar("ingest") as tell:
         done = read_sources(
@@ -82,6 +81,9 @@ def ingest(
             anew=anew,
             progress=tell,
         )
+    if moved := misplaced(site_file.site, live.values()):
+        done = replace(done, findings=(*done.findings, *moved))
+        telemetry.record(done.findings)
     drifts = blocking_drifts(workspace)
     dead = {name: state.told for name, state in health.items() if not state.ok}
     for name, why in dead.items():
@@ -100,35 +102,12 @@ def ingest(
         for sentence in drifts:
             say(f"  ! drift: {sentence}")
     if follow is not None:
-        _follow(live, telemetry, follow)
+        Follower(site_file, telemetry, live).run(follow)
     return 4 if dead else 0
 
 
-def _follow(live: Mapping[str, TelemetrySource], telemetry: Telemetry, every_s: float) -> None:
-    """Goes on fetching from connectors until a signal comes."""
-    import signal
-    import threading
-
-    from connectors.gather import Gatherer
-
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-
-    def keep(_: str, frame: pd.DataFrame) -> None:
-        telemetry.store.append(frame)
-
-    gatherer = Gatherer(live, keep)
-    gatherer.follow(
-        stop,
-        lambda: datetime.now(tz=UTC),
-        every_s,
-        lambda state: note(f"connector {state.name}: {'delivers' if state.ok else state.told}"),
-    )
-
-
-def _histories(site_file: SiteFile, workspace: Path, wanted: Sequence[str]) -> Mapping[str, TelemetrySource]:
-    """Connectors that the wanted sources name and that can tell the past."""
+def _live_sources(site_file: SiteFile, workspace: Path, wanted: Sequence[str]) -> Mapping[str, TelemetrySource]:
+    """Connectors that the wanted sources name: those with a past, and those that can tell only how it is now."""
     chosen = [mapping for name, mapping in site_file.sources.items() if not wanted or name in wanted]
     named = {mapping.block.connector for mapping in chosen} - {None}
     if not named:
@@ -140,7 +119,7 @@ def _histories(site_file: SiteFile, workspace: Path, wanted: Sequence[str]) -> M
     return {
         name: cast("TelemetrySource", connector)
         for name, connector in built.items()
-        if name in named and Capability.HISTORY in connector.capabilities
+        if name in named and hasattr(connector, "fetch")
     }
 
 

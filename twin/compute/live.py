@@ -78,6 +78,53 @@ def together(placements: Iterable[LivePlacement]) -> LivePlacement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementChange:
+    """A VM that stands otherwise than at the look before."""
+
+    vm: str
+    before: str
+    """As in ``runs on h1``, ``is off at h1``, ``is nowhere``."""
+    now: str
+
+    def __str__(self) -> str:
+        return f"{self.vm} {self.now}; before: {self.before}"
+
+
+class PlacementMemory:
+    """Where each VM was last seen; what nobody can tell now is kept as it was."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] | None = None
+
+    def look(self, live: LivePlacement) -> tuple[PlacementChange, ...]:
+        """Changes since the last look, none at the first."""
+        now = {vm.id: f"{'runs on' if vm.running else 'is off at'} {vm.host}" for vm in live.vms}
+        known, clear = self._known, not live.silent
+        self._known = {**(known or {}), **now}
+        if known is None:
+            return ()
+        gone = [vm for vm in known if vm not in now and vm not in live.unclear and clear]
+        self._known |= dict.fromkeys(gone, "is nowhere")
+        return tuple(
+            PlacementChange(vm=vm, before=known.get(vm, "is nowhere"), now=there)
+            for vm, there in self._known.items()
+            if known.get(vm, "is nowhere") != there
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """How the world differs from the site file, or what is assumed about it."""
+
+    about: str
+    """Host or VM; empty for all of them."""
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSite:
     """A site with its hosts and VMs as they stand now."""
 
@@ -86,8 +133,7 @@ class LiveSite:
     """For each VM its position in the site file, -1 for one that the file lacks."""
     clear: bool = True
     """Whether it is known where everything stands; if not, nothing may be moved or switched off."""
-    notes: tuple[str, ...] = ()
-    """Where the world differs from the site file, and what is assumed about it; sentences for people."""
+    notes: tuple[Note, ...] = ()
 
     def demand(self, of_file: Array) -> Array:
         """Demand of the VMs as they stand; of one that nobody records it is its whole CPU.
@@ -129,7 +175,7 @@ class _Observation:
         self._gone = off - answering
         self._asked = answering | set(live.silent) | off
         self._silent = [name for name in live.silent if name not in off]
-        self._notes: list[str] = []
+        self._notes: list[Note] = []
 
     def result(self) -> LiveSite:
         hosts, types = self._hosts()
@@ -138,11 +184,14 @@ class _Observation:
         why = self._obstacle()
         if why:
             vms = [(column, replace(vm, pinned=True)) for column, vm in vms]
-            self._notes.append(f"no VM is moved while {why}")
+            self._note("", f"no VM is moved while {why}")
         placed = _kept_apart([vm for _, vm in vms], self._live.apart)
         site = replace(self._site, hosts=hosts, host_types=types, vms=placed)
         columns = tuple(column for column, _ in vms)
         return LiveSite(site=site, columns=columns, clear=not why, notes=tuple(self._notes))
+
+    def _note(self, about: str, sentence: str) -> None:
+        self._notes.append(Note(about, sentence))
 
     def _obstacle(self) -> str:
         parts = [f"{', '.join(self._silent)} cannot be asked"] if self._silent else []
@@ -156,12 +205,12 @@ class _Observation:
         hosts: list[Host] = []
         for host in self._site.hosts:
             if host.id in self._gone:
-                self._notes.append(f"{host.id} is off and left as it is")
+                self._note(host.id, f"{host.id} is off and left as it is")
                 continue
             kind, now = types[host.type], shown.get(host.id)
             if now is not None and now.ram_mb < kind.ram_mb:
-                self._notes.append(
-                    f"{host.id} has {now.ram_mb:.0f} MB for VMs, not the {kind.ram_mb:.0f} MB of its type"
+                self._note(
+                    host.id, f"{host.id} has {now.ram_mb:.0f} MB for VMs, not the {kind.ram_mb:.0f} MB of its type"
                 )
                 own = replace(kind, name=f"{kind.name}@{host.id}", ram_mb=now.ram_mb)
                 types[own.name] = own
@@ -175,20 +224,20 @@ class _Observation:
             now = self._seen.get(vm.id)
             nowhere = vm.host in self._gone or (vm.host in self._asked and not self._obstacle())
             if now is None and nowhere:
-                self._notes.append(f"{vm.id} is in the site file and on none of the hosts; it is left out")
+                self._note(vm.id, f"{vm.id} is in the site file and on none of the hosts; it is left out")
             elif now is None:
                 yield column, vm
             elif now.host not in known:
-                self._notes.append(f"{vm.id} is on {now.host}, which the site file lacks; it is left out")
+                self._note(vm.id, f"{vm.id} is on {now.host}, which the site file lacks; it is left out")
             else:
                 yield column, self._as_seen(vm, now)
 
     def _as_seen(self, vm: Vm, now: LiveVm) -> Vm:
         if vm.host is not None and vm.host != now.host:
-            self._notes.append(f"{vm.id} is on {now.host}, not on {vm.host} as the site file says")
+            self._note(vm.id, f"{vm.id} is on {now.host}, not on {vm.host} as the site file says")
         stays = now.stays or ("" if now.running else "it is off")
         if stays and not vm.pinned:
-            self._notes.append(f"{vm.id} stays on {now.host}: {stays}")
+            self._note(vm.id, f"{vm.id} stays on {now.host}: {stays}")
         return replace(
             vm,
             host=now.host,
@@ -207,8 +256,8 @@ class _Observation:
         for now in self._live.vms:
             if now.id in listed or not now.running or now.host not in known:
                 continue
-            self._notes.append(
-                f"{now.id} on {now.host} is not in the site file: it stays there, its CPU counts as busy"
+            self._note(
+                now.id, f"{now.id} on {now.host} is not in the site file: it stays there, its CPU counts as busy"
             )
             mips = now.vcpus * speed[now.host]
             yield -1, Vm(id=now.id, vcpus=now.vcpus, mips=mips, ram_mb=now.ram_mb, host=now.host, pinned=True)

@@ -29,6 +29,8 @@ class FindingKind(StrEnum):
     MISSING_POINT = "missing_point"
     MISSING_COLUMN = "missing_column"
     BAD_ROWS = "bad_rows"
+    PLACEMENT = "placement"
+    """A VM stands elsewhere than the site file or the last look says."""
     FALL_BACK = "fall_back"
     """A driver that isn't measured was replaced by a documented assumption."""
     DRIFT = "drift"

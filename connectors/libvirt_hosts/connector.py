@@ -196,7 +196,12 @@ class LibvirtConnector:
             return refused(f"{action.value!r} is not within 0 and the guest's maximum {most:g}")
         if guest.state is not GuestState.RUNNING:
             return refused(f"it is {guest.state}, not running")
-        return _DONE if _guest_value(guest, field) == action.value else _READY
+        if _guest_value(guest, field) == action.value:
+            return _DONE
+        if field == "memory_bytes":
+            fault = lifecycle.memory_fault(self._links[guest.host], guest.uuid, float(action.value))
+            return refused(fault) if fault else _READY
+        return _READY
 
     def _most_vcpus(self, guest: Guest) -> float:
         link = self._links[guest.host]

@@ -16,6 +16,9 @@ from connectors.libvirt_hosts.settings import StubbornGuest
 from twin.errors import OutsideWorldError
 
 POLL_S = 0.2
+PAGE_BYTES = 4096
+GIVEN_SHARE = 0.5
+"""Most that a guest is asked to give back of the memory that it says it can spare."""
 _LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
 UNKNOWN_OUTCOME = frozenset({libvirt.VIR_ERR_OPERATION_TIMEOUT})
 """Codes after which the world must be read: the operation may or may not have happened."""
@@ -109,15 +112,42 @@ def resize_vcpus(link: HostLink, uuid: str, vcpus: int, limit_s: float) -> None:
     _reach(link, uuid, lambda domain: domain.vcpusFlags(_LIVE), vcpus, limit_s, "vCPUs", error)
 
 
+def memory_fault(link: HostLink, uuid: str, memory_bytes: float) -> str:
+    """Why the guest's balloon may not be set to this, empty when it may.
+
+    Raises:
+        HostError: the host does not answer.
+    """
+    if memory_bytes % PAGE_BYTES:
+        return f"{memory_bytes:g} bytes are no whole pages of {PAGE_BYTES} bytes"
+    stats = link.call(lambda connection: connection.lookupByUUIDString(uuid).memoryStats())
+    now_bytes = stats["actual"] * 1024.0
+    if memory_bytes >= now_bytes:
+        return ""
+    if "usable" not in stats:
+        return (
+            "the guest does not tell what memory it can spare: it lacks a balloon driver, or <stats period> is not set"
+        )
+    least = now_bytes - GIVEN_SHARE * stats["usable"] * 1024.0
+    if memory_bytes >= least:
+        return ""
+    return f"{memory_bytes:.0f} bytes would starve the guest: with what it uses now it needs {least:.0f}"
+
+
 def resize_memory(link: HostLink, uuid: str, memory_bytes: float, limit_s: float) -> None:
-    """Sets the balloon of a running guest.
+    """Sets the balloon of a running guest; where that fails, the old target is set again, so that nothing comes late.
 
     Raises:
         OutsideWorldError: the guest does not take or give the memory within the limit.
     """
     kib = round(memory_bytes / 1024)
+    before: int = link.call(lambda connection: connection.lookupByUUIDString(uuid).info()[2])
     error = _attempt(link, uuid, lambda domain: domain.setMemoryFlags(kib, _LIVE))
-    _reach(link, uuid, lambda domain: domain.memoryStats()["actual"], kib, limit_s, "KiB of memory", error)
+    try:
+        _reach(link, uuid, lambda domain: domain.info()[2], kib, limit_s, "KiB of memory", error)
+    except OutsideWorldError:
+        _attempt(link, uuid, lambda domain: domain.setMemoryFlags(before, _LIVE))
+        raise
 
 
 def _reach(

@@ -14,6 +14,7 @@ from twin.errors import BadInputError
 from twin.site import Host, HostType, Vm
 
 MB_PER_GB = 1024.0
+NO_ROOM = "give each host the 'zone' in which it stands: its heat and its power count only there"
 UNKNOWN_CORE_MIPS = 2000.0
 """Speed of a core where the host does not tell its clock; only shares of it count. [MIPS]"""
 
@@ -29,12 +30,15 @@ class MachineProposal:
     """What could not be proposed, and what to look at."""
 
 
-def propose_machines(live: LivePlacement, servers: Sequence[PublishedServer]) -> MachineProposal:
+def propose_machines(
+    live: LivePlacement, servers: Sequence[PublishedServer], zones: Sequence[str] = ()
+) -> MachineProposal:
     """One type for all hosts of equal cores and memory, with the power curve of the most alike published server.
 
     Args:
         live: what the hosts show.
         servers: published servers with power curves.
+        zones: of the site; the only one is where the hosts stand.
 
     Raises:
         BadInputError: no host answers, or no server is given.
@@ -42,6 +46,7 @@ def propose_machines(live: LivePlacement, servers: Sequence[PublishedServer]) ->
     if not live.hosts or not servers:
         message = f"no host answers (silent: {', '.join(live.silent) or 'none'}), so nothing can be proposed"
         raise BadInputError(message)
+    room = zones[0] if len(zones) == 1 else None
     types: dict[str, HostType] = {}
     type_of: dict[str, HostType] = {}
     for host in live.hosts:
@@ -53,9 +58,9 @@ def propose_machines(live: LivePlacement, servers: Sequence[PublishedServer]) ->
     group = {vm: f"apart-{n}" for n, names in enumerate(joined(live.apart), start=1) for vm in names}
     return MachineProposal(
         host_types=tuple(types.values()),
-        hosts=tuple(Host(id=host.id, type=type_of[host.id].name) for host in live.hosts),
+        hosts=tuple(Host(id=host.id, type=type_of[host.id].name, zone=room) for host in live.hosts),
         vms=tuple(_vm(vm, type_of[vm.host], group.get(vm.id)) for vm in live.vms if _can_be_named(vm, type_of)),
-        remarks=tuple(_remarks(live, type_of)),
+        remarks=(*([] if room else [NO_ROOM]), *_remarks(live, type_of)),
     )
 
 
@@ -113,7 +118,7 @@ def machine_fragment(proposal: MachineProposal, connector: str) -> str:
         lines.append(f"    power_w: [{', '.join(f'{watts:g}' for watts in kind.power_w)}]")
         lines.append(f'    source: "{kind.source}"')
     lines.append("hosts:")
-    lines += [f"  - {{id: {host.id}, type: {host.type}}}" for host in proposal.hosts]
+    lines += [f"  - {{id: {host.id}, type: {host.type}{_room(host)}}}" for host in proposal.hosts]
     lines.append("vms:")
     lines += [f"  - {{{_vm_facts(vm)}}}" for vm in proposal.vms]
     lines += [
@@ -124,6 +129,10 @@ def machine_fragment(proposal: MachineProposal, connector: str) -> str:
         '      - {column: "vm/{vm}/cpu_utilization", kind: vm_cpu_utilization, unit: fraction}',
     ]
     return "\n".join([*lines, *(f"# {remark}" for remark in proposal.remarks)]) + "\n"
+
+
+def _room(host: Host) -> str:
+    return f", zone: {host.zone}" if host.zone else ""
 
 
 def _vm_facts(vm: Vm) -> str:

@@ -50,9 +50,16 @@ def test_rules_of_the_connector_become_rules_of_the_site() -> None:
     assert vms["web-1"].mips == 2 * 2252.0
 
 
+def test_the_only_room_of_a_site_is_where_its_hosts_stand() -> None:
+    assert {host.zone for host in propose_machines(LIVE, SERVERS, ["closet"]).hosts} == {"closet"}
+    found = propose_machines(LIVE, SERVERS, ["a", "b"])
+    assert {host.zone for host in found.hosts} == {None}
+    assert "zone" in found.remarks[0]
+
+
 def test_what_is_missing_or_cannot_be_named_is_said() -> None:
     remarks = propose_machines(LIVE, SERVERS).remarks
-    assert [remark.split()[0] for remark in remarks] == ["h3", "db", "'odd"]
+    assert [remark.split()[0] for remark in remarks] == ["give", "h3", "db", "'odd"]
     assert all("\n" not in remark for remark in remarks)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -119,13 +119,14 @@ def discover(
     from connectors.settings import load_site
     from twin.ports import PlacementSource
 
-    blocks = load_site(require_workspace(workspace) / "site.yaml").connectors
+    site_file = load_site(require_workspace(workspace) / "site.yaml")
+    blocks = site_file.connectors
     if name not in blocks:
         message = f"connector {name!r} is not configured; configured: {', '.join(sorted(blocks)) or 'none'}"
         raise BadInputError(message)
     connector = build(blocks[name], SystemClock().now)
     if isinstance(connector, PlacementSource):
-        document, text = _machines(connector, name)
+        document, text = _machines(connector, name, [zone.id for zone in site_file.site.zones])
     elif hasattr(connector, "discover_configured"):
         document, text = _points(connector.discover_configured(), name)
     else:
@@ -147,7 +148,7 @@ def _points(found: Iterable[Described], name: str) -> tuple[dict[str, object], s
     return {"proposals": [asdict(one) for one in proposals]}, fragment(proposals, name)
 
 
-def _machines(connector: PlacementSource, name: str) -> tuple[dict[str, object], str]:
+def _machines(connector: PlacementSource, name: str, zones: Sequence[str]) -> tuple[dict[str, object], str]:
     from dataclasses import asdict
 
     from connectors.emulator.bundled_site import bundled_site_folder
@@ -155,5 +156,5 @@ def _machines(connector: PlacementSource, name: str) -> tuple[dict[str, object],
     from connectors.machine_proposals import machine_fragment, propose_machines
 
     servers = read_host_types(bundled_site_folder().parent / "host_types.csv")
-    proposal = propose_machines(connector.live_placement(), servers)
+    proposal = propose_machines(connector.live_placement(), servers, zones)
     return asdict(proposal), machine_fragment(proposal, name)

@@ -71,29 +71,3 @@ def test_a_plan_is_pushed_to_bacnet_and_rolled_back_and_an_operator_keeps_his_ro
         assert site.folder.verify(site.store) == []
     finally:
         connector.close()
-
-
-def test_a_vm_is_moved_by_a_plan_and_brought_back_by_its_rollback(tmp_path: Path, rig) -> None:
-    from connectors.libvirt_hosts.connector import LibvirtConnector
-    from connectors.libvirt_hosts.settings import LibvirtHost, LibvirtSettings, MoveRules
-
-    rig.reset()
-    connector = LibvirtConnector(
-        "cloud",
-        LibvirtSettings(
-            hosts={host: LibvirtHost(uri=rig.uri(host, "tcp"), migrate_uri=rig.uri(host, "tcp")) for host in rig.hosts},
-            rules=MoveRules(shared_paths=[str(rig.dir / "shared")], moves_per_host=1, memory_margin_bytes=16e6),
-            guests=["g1", "g2"],
-            timeout_s=4.0,
-        ),
-    )
-    try:
-        site = TrialDesk(tmp_path / "plans", {"cloud": connector}, SETTINGS)
-        plan_id = site.approved([step("cloud", "vm/g1/host", "h3", "h1", ActionKind.LIVE_MIGRATE)], settle_s=0.5)
-        assert site.control.push(plan_id, "olga").state is PlanState.PUSHED
-        assert rig.where("g1") == ["h3"]
-        assert site.control.rollback(plan_id, "olga").state is PlanState.ROLLED_BACK
-        assert rig.where("g1") == ["h1"]
-        assert site.folder.verify(site.store) == []
-    finally:
-        connector.close()

@@ -165,7 +165,7 @@ class LibvirtConnector:
             return f"{name} is not under 'guests' of {self.name}, so it is not touched", None, picture
         guest = picture.named(name)
         if guest is None:
-            return f"no guest of that name is found on {', '.join(picture.views)}", None, picture
+            return _not_one(name, picture), None, picture
         if hosts := picture.doubled.get(guest.uuid):
             return (
                 f"two copies of it are alive, at {' and '.join(hosts)}; push again or roll back to end that",
@@ -333,6 +333,13 @@ _VERDICTS: Mapping[ActionKind, Callable[[LibvirtConnector, Action, Guest, Pictur
     ActionKind.START_VM: LibvirtConnector._check_start,
     ActionKind.SHUT_DOWN_VM: LibvirtConnector._check_shut_down,
 }
+
+
+def _not_one(name: str, picture: Picture) -> str:
+    if found := picture.all_named(name):
+        hosts = " and ".join(sorted(guest.host for guest in found))
+        return f"{len(found)} guests of that name are found, at {hosts}; give each a name of its own"
+    return f"no guest of that name is found on {', '.join(picture.views)}"
 
 
 def _host_value(name: str, field: str, picture: Picture) -> Value | None:

@@ -186,7 +186,12 @@ class Picture:
         self.guests = once(self.views.values())
         self.doubled = doubled(self.views.values())
 
+    def all_named(self, name: str) -> list[Guest]:
+        """Guests of that name, which are several where hosts were not told of each other."""
+        return [guest for guest in self.guests.values() if guest.name == name]
+
     def named(self, name: str) -> Guest | None:
-        """The one guest of that name; None when absent or when two guests bear it."""
-        found = [guest for guest in self.guests.values() if guest.name == name]
-        return found[0] if len(found) == 1 else None
+        """The one guest of that name, or the only one of them that is active; None otherwise."""
+        found = self.all_named(name)
+        chosen = found if len(found) == 1 else [guest for guest in found if guest.active]
+        return chosen[0] if len(chosen) == 1 else None

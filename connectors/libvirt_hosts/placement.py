@@ -42,24 +42,22 @@ def placement_of(picture: Picture, links: Mapping[str, HostLink], settings: Libv
     """
     found = _hardware(picture, links)
     silent = {*picture.silent, *found.silent}
-    guests: dict[str, list[Guest]] = {}
-    for guest in picture.guests.values():
-        guests.setdefault(guest.name, []).append(guest)
-    single = [same[0] for same in guests.values() if len(same) == 1]
+    names = dict.fromkeys(guest.name for guest in picture.guests.values())
+    single = [guest for name in names if (guest := picture.named(name)) is not None]
     return LivePlacement(
         hosts=tuple(_host(view, settings) for view in picture.views.values() if view.name not in silent),
         vms=tuple(_vm(guest, found, settings) for guest in single if guest.uuid not in picture.doubled),
         silent=tuple(sorted(silent)),
-        unclear=_unclear(picture, guests),
+        unclear=_unclear(picture, names),
         apart=tuple(frozenset(group) for group in settings.rules.apart),
     )
 
 
-def _unclear(picture: Picture, guests: Mapping[str, list[Guest]]) -> dict[str, str]:
+def _unclear(picture: Picture, names: Iterable[str]) -> dict[str, str]:
     twice = {
-        name: f"guests of this name are at {' and '.join(sorted(one.host for one in same))}"
-        for name, same in guests.items()
-        if len(same) > 1
+        name: f"guests of this name are at {' and '.join(sorted(one.host for one in picture.all_named(name)))}"
+        for name in names
+        if picture.named(name) is None
     }
     return twice | {
         picture.guests[uuid].name: f"two copies of it are alive, at {' and '.join(hosts)}"

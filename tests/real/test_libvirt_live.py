@@ -1,8 +1,10 @@
-"""The live state of real hosts: heard at once, proposed as a site, planned from, pushed to and brought back."""
+"""The live state of real hosts: heard at once, who may move where, proposed as a site, planned from, pushed, undone."""
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +29,8 @@ from connectors.telemetry_store import ParquetTelemetryStore
 from twin.cli import run
 from twin.cli.control_room import open_control_room
 from twin.cli.workspace import Workspace
-from twin.plan import ActionKind, PlanState
+from twin.errors import OutsideWorldError, RefusedError
+from twin.plan import ActionKind, CheckVerdict, PlanState
 
 pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -85,6 +88,87 @@ def test_a_dark_host_makes_the_placement_uncertain_not_empty(rig) -> None:
     live = LibvirtConnector("cloud", replace(wanted, hosts=dark, timeout_s=2.0)).live_placement()
     assert live.silent == ("h3",)
     assert {vm.id for vm in live.vms} == {"g1", "g2"}
+
+
+@pytest.mark.parametrize(
+    ("also", "reason"),
+    [
+        (lambda xml: xml, "h2 already defines a guest with its UUID"),
+        (lambda xml: re.sub("<uuid>.*</uuid>", "", xml), "h2 has another guest of that name"),
+    ],
+    ids=["uuid", "name"],
+)
+def test_a_name_or_uuid_that_is_taken_at_the_target_refuses_beforehand(rig, connector, also, reason: str) -> None:
+    if rig.where("g1") != ["h1"]:
+        rig.reset()
+    define(rig, "h2", also(rig.guest_xml("g1")))
+    try:
+        assert connector.check(to_host("h2")).reason == f"vm/g1/host: {reason}"
+        with pytest.raises(RefusedError, match=reason):
+            connector.apply(to_host("h2"))
+    finally:
+        rig.virsh("h2", "undefine", "g1")
+    assert rig.where("g1") == ["h1"]
+    assert connector.check(to_host("h2")).verdict is CheckVerdict.READY
+
+
+@pytest.fixture
+def lesser_h2(rig) -> Iterator[None]:
+    """The hypervisor of h2 offers less: its daemon believes that QEMU there lacks a feature that every guest uses."""
+    rig.virsh("h2", "domcapabilities", "--virttype", "qemu", "--arch", "x86_64")
+    known = {path: path.read_text() for path in (rig.dir / "h2" / "cache" / "qemu" / "capabilities").glob("*.xml")}
+    has = "<property name='lahf-lm' type='boolean' value='{}'"
+    assert any(has.format("true") in text for text in known.values())
+    for path, text in known.items():
+        path.write_text(text.replace(has.format("true"), has.format("false")))
+    rig.daemon_kill("h2")
+    rig.daemon_start("h2")
+    yield
+    for path, text in known.items():
+        path.write_text(text)
+    rig.daemon_kill("h2")
+    rig.daemon_start("h2")
+
+
+def test_a_guest_whose_cpu_the_target_lacks_is_refused_and_not_planned_there(rig, connector, lesser_h2) -> None:
+    if rig.where("g1") != ["h1"]:
+        rig.reset()
+    with pytest.raises(RefusedError, match="the CPU of h2 lacks features that it uses"):
+        connector.apply(to_host("h2"))
+    assert {vm.id: vm.barred_hosts for vm in connector.live_placement().vms}["g1"] == ("h2",)
+    assert rig.where("g1") == ["h1"]
+    assert connector.check(to_host("h3")).verdict is CheckVerdict.READY
+
+
+def test_a_guest_with_a_disk_that_only_its_host_has_is_refused_beforehand(fresh, connector) -> None:
+    shutil.copy(fresh.disk("g1"), fresh.dir / "h1" / "lib" / "g1.img")
+    restart_as(fresh, fresh.guest_xml("g1").replace(str(fresh.disk("g1")), "/var/lib/libvirt/g1.img"))
+    with pytest.raises(RefusedError, match=r"/var/lib/libvirt/g1\.img lies outside rules\.shared_paths"):
+        connector.apply(to_host("h2"))
+    unbroken(fresh)
+
+
+def test_what_libvirt_calls_unsafe_is_not_forced(fresh, connector) -> None:
+    """A writable disk in a folder that is no shared storage to libvirt: it refuses, and we never say UNSAFE."""
+    restart_as(fresh, fresh.guest_xml("g1").replace("<readonly/><shareable/>", ""))
+    with pytest.raises(OutsideWorldError, match=r"stayed \(Unsafe migration"):
+        connector.apply(to_host("h2"))
+    assert fresh.where("g1") == ["h1"]
+    unbroken(fresh)
+
+
+def define(rig, host: str, xml: str) -> None:
+    (rig.dir / "shared" / "other.xml").write_text(xml)
+    rig.virsh(host, "define", rig.dir / "shared" / "other.xml")
+
+
+def restart_as(rig, xml: str) -> None:
+    """Boots g1 of h1 with another definition."""
+    rig.virsh("h1", "destroy", "g1")
+    (rig.dir / "shared" / "g1.tty").unlink()
+    define(rig, "h1", xml)
+    rig.virsh("h1", "start", "g1")
+    wait_until(lambda: rig.ticks("g1"), 30.0, "g1 to tick")
 
 
 def workspace(rig, folder: Path, url: str, capsys: pytest.CaptureFixture[str]) -> dict:

@@ -1,4 +1,4 @@
-"""libvirt over TLS: a daemon with certificates of an authority made here, clients with right and wrong ones."""
+"""libvirt over TLS and SSH: daemons with certificates and host keys made here, clients with right and wrong ones."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("libvirt")
 
-from libvirt_moves import settings
-from peers import require_program
+from libvirt_moves import settings, to_host
+from peers import Peer, require_program, wait_until
 
 from connectors.libvirt_hosts.connector import LibvirtConnector
 from connectors.libvirt_hosts.settings import LibvirtHost
@@ -98,6 +98,78 @@ def test_a_client_of_another_authority_is_not_let_in(rig, ca: Path, tmp_path: Pa
     (keys / "cacert.pem").write_bytes((ca / "cacert.pem").read_bytes())
     with pytest.raises(OutsideWorldError, match="h1"):
         over_tls(rig, keys).read(["host/h1/state"])
+
+
+@pytest.fixture
+def ssh(rig, tmp_path: Path) -> Iterator[Path]:
+    """A folder with ``ssh``, which knows the key of h1 only, and ``id``, which h1 lets in as ``operator``."""
+    rig.power_on("h1")
+    home = rig.dir / "h1" / "home"
+    (home / ".ssh").mkdir(parents=True, exist_ok=True)
+    new_key(tmp_path / "id")
+    (home / ".ssh" / "authorized_keys").write_text((tmp_path / "id.pub").read_text())
+    for private in (home, home / ".ssh", home / ".ssh" / "authorized_keys"):
+        private.chmod(0o700)
+    users = rig.dir / "passwd"
+    before = users.read_text()
+    with users.open("a") as passwd:
+        passwd.write(f"operator:x:0:0::{home}:/bin/sh\n")
+    require_program("dropbearkey", "dropbear-bin")
+    made = subprocess.run(
+        ["dropbearkey", "-t", "ed25519", "-f", tmp_path / "host"], check=True, capture_output=True, text=True
+    )
+    kind, key = next(line for line in made.stdout.splitlines() if line.startswith("ssh-")).split()[:2]
+    (tmp_path / "known").write_text(f"[{rig.addr('h1')}]:2222 {kind} {key}\n")
+    (tmp_path / "ssh").write_text(
+        f"#!/bin/sh\nexec ssh -F none -o UserKnownHostsFile={tmp_path / 'known'} -o StrictHostKeyChecking=yes "
+        '-o BatchMode=yes -o ConnectTimeout=3 "$@"\n'
+    )
+    (tmp_path / "ssh").chmod(0o755)
+    server = ["dropbear", "-F", "-E", "-s", "-p", f"{rig.addr('h1')}:2222", "-r", tmp_path / "host", "-P", ""]
+    peer = Peer(["nsenter", "-t", rig.init_pid("h1"), "-m", "-n", *server], log=tmp_path / "dropbear.log")
+    try:
+        wait_until(lambda: "Not backgrounding" in peer.log.read_text(), 5.0, "the SSH server")
+        yield tmp_path
+    finally:
+        peer.stop()
+        with users.open("r+") as passwd:  # in place: it is bound into the hosts
+            passwd.truncate(len(before.encode()))
+
+
+def new_key(path: Path) -> None:
+    program = require_program("ssh-keygen", "openssh-client")
+    subprocess.run([program, "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+
+
+def over_ssh(rig, folder: Path, key: str = "id") -> LibvirtConnector:
+    uri = (
+        f"qemu+ssh://operator@{rig.addr('h1')}:2222/system?command={folder / 'ssh'}&keyfile={folder / key}&proxy=native"
+    )
+    hosts = settings(rig).hosts | {"h1": LibvirtHost(uri=uri, migrate_uri=rig.uri("h1", "tcp"))}
+    return LibvirtConnector("cloud", replace(settings(rig), hosts=hosts))
+
+
+def test_a_host_is_read_and_a_guest_moved_over_ssh(rig, ssh: Path) -> None:
+    connector = over_ssh(rig, ssh)
+    assert connector.read(["vm/g1/host"])[0].value == "h1"
+    connector.apply(to_host("h2"))
+    assert rig.where("g1") == ["h2"]
+    connector.apply(to_host("h1"))
+    assert rig.where("g1") == ["h1"]
+
+
+def test_an_ssh_host_with_another_key_is_not_believed(rig, ssh: Path) -> None:
+    known = (ssh / "known").read_text().split()
+    new_key(ssh / "other")
+    (ssh / "known").write_text(f"{known[0]} {(ssh / 'other.pub').read_text()}")
+    assert over_ssh(rig, ssh).read(["host/h1/state"])[0].value == "silent"
+
+
+def test_an_ssh_key_that_the_host_does_not_know_is_not_let_in(rig, ssh: Path) -> None:
+    new_key(ssh / "other")
+    connector = over_ssh(rig, ssh, "other")
+    shown = {reading.point: reading.value for reading in connector.read(["host/h1/state", "host/h2/state"])}
+    assert shown == {"host/h1/state": "silent", "host/h2/state": "up"}
 
 
 def test_keys_that_others_may_read_or_that_are_missing_are_named(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from connectors.model_store import ModelStore
 from connectors.settings import load_site
 from connectors.telemetry_store import ParquetTelemetryStore
 from optimizer.goals import Goal
-from twin.building.parameters import Parameters
+from twin.building.parameters import SPECS, Parameters
 from twin.cli.control_room import ControlRoom
 from twin.cli.proposals import accepted_model, days_ahead, draft_plan, rehearsal_of, searched
 from twin.cli.workspace import Workspace
@@ -113,7 +113,7 @@ def model(folder: Path) -> None:
         reasons=(),
         metrics={},
         parameters=Parameters(),
-        ensemble=(),
+        ensemble=tuple(Parameters({"wall_u": SPECS["wall_u"].guess * share}) for share in (0.9, 1.1)),
         structural={"cooling": 0.1, "fan": 0.1, "heating_electric": 0.1},
     )
     ModelStore(folder / "var" / "models", Model.from_json).save(made)

@@ -48,7 +48,8 @@ def _run_events() -> None:
 def never_finalize(connection: Any) -> None:
     """Keeps the interpreter from closing a connection by itself.
 
-    At exit no event loop is left to notice that a host is gone, so that close would wait for its answer for ever.
+    At exit no event loop is left to notice that a host is gone, so that close would wait for its answer for ever. A
+    guest of a closed connection keeps it open underneath, so none may be left over either.
     """
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
@@ -72,7 +73,9 @@ class Pending(Generic[T]):
         try:
             self._result.append(self._work())
         except libvirt.libvirtError as error:
-            self.error = error
+            self.error = error.with_traceback(
+                None
+            )  # its frames hold guests, which hold the connection: see never_finalize
 
     def done(self, timeout_s: float = 0.0) -> bool:
         """Whether the call has ended, after waiting up to ``timeout_s``."""

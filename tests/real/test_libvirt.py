@@ -301,13 +301,21 @@ def test_no_guest_is_started_while_a_host_that_may_run_it_cannot_be_asked(fresh,
     assert fresh.where("g1") == ["h1"]
 
 
-def test_a_process_ends_although_a_host_that_it_asked_went_dark(fresh, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "ask",
+    [
+        "connector.read(['host/h3/state'])",
+        "call = connector._links['h3'].start(lambda c: c.lookupByName('g3').create()); call.done(5); assert call.error",
+    ],
+    ids=["read", "failed call"],
+)
+def test_a_process_ends_although_a_host_that_it_asked_went_dark(fresh, tmp_path: Path, ask: str) -> None:
     program = tmp_path / "look.py"
     program.write_text(
         "import sys; sys.path[:0] = sys.argv[1:3]\n"
         "from libvirt_moves import *\nfrom peers import rig_cluster\n"
         "connector = LibvirtConnector('cloud', settings(rig_cluster()))\n"
-        "connector.read(['host/h3/state']); print('ready', flush=True); input()\n"
+        f"{ask}; print('ready', flush=True); input()\n"
     )
     root = Path(__file__).parents[2]
     command = [sys.executable, program, root, root / "tests" / "real"]

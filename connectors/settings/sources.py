@@ -70,12 +70,15 @@ class ColumnBlock(Block):
 
 
 class SourceBlock(Block):
-    """A source of telemetry: files with one layout and one clock, or the history of a connector."""
+    """A source of telemetry: files with one layout and one clock, or what a connector reads."""
 
     files: tuple[str, ...] = Field(
         default=(), description="CSV or Parquet files, relative to the site file; * and ? are allowed"
     )
-    connector: Id | None = Field(default=None, description="instead of files: a connector with history")
+    connector: Id | None = Field(
+        default=None,
+        description="instead of files: a connector; one without history gives its present values at each ingest",
+    )
     layout: Literal["wide", "long"] = Field(
         default="wide", description="wide: a column per quantity; long: one row per time and point"
     )

@@ -32,7 +32,11 @@ def misplaced(site: Site, sources: Iterable[object]) -> list[Finding]:
     if not placements:
         return []
     found = live_site(site, together(placements))
-    return [Finding(kind=FindingKind.PLACEMENT, sentence=one.sentence, point=one.about) for one in found.notes]
+    return [
+        Finding(kind=FindingKind.PLACEMENT, sentence=one.sentence, point=one.about)
+        for one in found.notes
+        if one.differs
+    ]
 
 
 class Follower:

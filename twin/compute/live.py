@@ -11,6 +11,9 @@ from twin.compute.fleet import Array
 from twin.drivers import Drivers
 from twin.site import Host, HostType, Site, Vm
 
+WORTH_NOTING = 0.1
+"""Share of memory that a host may lack, as kernels and margins take it, before it is told."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveHost:
@@ -119,6 +122,8 @@ class Note:
     about: str
     """Host or VM; empty for all of them."""
     sentence: str
+    differs: bool = True
+    """Whether the world is not as the site file says; else it is about what may be done."""
 
     def __str__(self) -> str:
         return self.sentence
@@ -184,14 +189,14 @@ class _Observation:
         why = self._obstacle()
         if why:
             vms = [(column, replace(vm, pinned=True)) for column, vm in vms]
-            self._note("", f"no VM is moved while {why}")
+            self._note("", f"no VM is moved while {why}", differs=False)
         placed = _kept_apart([vm for _, vm in vms], self._live.apart)
         site = replace(self._site, hosts=hosts, host_types=types, vms=placed)
         columns = tuple(column for column, _ in vms)
         return LiveSite(site=site, columns=columns, clear=not why, notes=tuple(self._notes))
 
-    def _note(self, about: str, sentence: str) -> None:
-        self._notes.append(Note(about, sentence))
+    def _note(self, about: str, sentence: str, *, differs: bool = True) -> None:
+        self._notes.append(Note(about, sentence, differs))
 
     def _obstacle(self) -> str:
         parts = [f"{', '.join(self._silent)} cannot be asked"] if self._silent else []
@@ -209,9 +214,9 @@ class _Observation:
                 continue
             kind, now = types[host.type], shown.get(host.id)
             if now is not None and now.ram_mb < kind.ram_mb:
-                self._note(
-                    host.id, f"{host.id} has {now.ram_mb:.0f} MB for VMs, not the {kind.ram_mb:.0f} MB of its type"
-                )
+                if now.ram_mb < (1.0 - WORTH_NOTING) * kind.ram_mb:
+                    less = f"{host.id} has {now.ram_mb:.0f} MB for VMs, not the {kind.ram_mb:.0f} MB of its type"
+                    self._note(host.id, less)
                 own = replace(kind, name=f"{kind.name}@{host.id}", ram_mb=now.ram_mb)
                 types[own.name] = own
                 hosts.append(replace(host, type=own.name))
@@ -237,7 +242,7 @@ class _Observation:
             self._note(vm.id, f"{vm.id} is on {now.host}, not on {vm.host} as the site file says")
         stays = now.stays or ("" if now.running else "it is off")
         if stays and not vm.pinned:
-            self._note(vm.id, f"{vm.id} stays on {now.host}: {stays}")
+            self._note(vm.id, f"{vm.id} stays on {now.host}: {stays}", differs=False)
         return replace(
             vm,
             host=now.host,

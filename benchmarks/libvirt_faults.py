@@ -147,7 +147,8 @@ class Run:
     def __init__(self, rig: Any, seed: int) -> None:
         self.rig = rig
         self.seed = seed
-        self.boot_tick: dict[str, int] = dict.fromkeys(rig.guests, 0)
+        self.checked_from: dict[str, int] = dict.fromkeys(rig.guests, 0)
+        """Line of each guest's log from which on its clock has to be unbroken: its last boot, or the end of a split."""
 
     def step(self, index: int) -> dict[str, object]:
         """One move with one fault, and what was claimed against what is."""
@@ -274,8 +275,10 @@ class Run:
             wrong.append(f"ended as {move.outcome}")
         if move.outcome is Outcome.UNKNOWN and all(sight.reachable for sight in move.sights):
             wrong.append("unknown although both hosts answered")
-        if truth and not move.mended and not self._unbroken(move.guest):
-            wrong.append(CLOCK)  # while a split lasts, two copies write one log
+        if move.mended:  # while a split lasts, two copies write one log
+            self.checked_from[move.guest] = len(self.rig.ticks(move.guest))
+        if truth and not self._unbroken(move.guest):
+            wrong.append(CLOCK)
         return wrong
 
     def _unbroken(self, guest: str) -> bool:
@@ -283,15 +286,16 @@ class Run:
         end = time.monotonic() + 8.0
         while len(self.rig.ticks(guest)) <= count and time.monotonic() < end:
             time.sleep(0.2)
-        ticks = self.rig.ticks(guest)[self.boot_tick[guest] :]
-        return len(ticks) + self.boot_tick[guest] > count and ticks == list(range(1, len(ticks) + 1))
+        ticks = self.rig.ticks(guest)
+        clock = ticks[self.checked_from[guest] :]
+        return len(ticks) > count and clock == list(range(clock[0], clock[0] + len(clock)))
 
     def _revive(self, _: str) -> None:
         """Guests that a power cut killed are booted again; their clocks begin anew."""
         for guest in self.rig.guests:
             if not self.rig.where(guest):
                 host = next(h for h in self.rig.hosts if self._defined(h, guest))
-                self.boot_tick[guest] = len(self.rig.ticks(guest))
+                self.checked_from[guest] = len(self.rig.ticks(guest))
                 self.rig.virsh(host, "start", guest)
 
     def _defined(self, host: str, guest: str) -> bool:

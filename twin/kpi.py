@@ -88,6 +88,8 @@ def _comfort(result: RunResult, band: ComfortBand) -> tuple[float, float]:
     from twin.building.comfort import distances  # brings numba, which those who only name KPIs do without
 
     building = result.building
+    if building.comfort is not None:
+        return building.comfort
     limits = (float(band.min_c), float(band.max_c), float(band.co2_max_ppm))
     return distances(building.zone_temperature_c, building.zone_co2_ppm, result.people, limits)
 

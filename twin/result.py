@@ -51,6 +51,9 @@ class BuildingResult:
     """Mean power of each end use of the building (without IT), shape (steps,). Gas is heat of combustion. [W]"""
     balance_residual_w: float
     """Largest error of the heat balance over all zones and steps. [W]"""
+    comfort: tuple[float, float] | None = None
+    """Kelvin outside the site's comfort band and steps above its CO₂ limit, summed over zones and steps with people,
+    where the series of zones and units are not kept and have no rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

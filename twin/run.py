@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.building.model import BuildingModel, Sun
+from twin.building.model import BuildingBatch, BuildingModel, Sun, power_of
 from twin.building.parameters import Parameters
 from twin.building.program import compile_program
 from twin.compute import ComputeModel
@@ -35,12 +36,6 @@ class Simulation:
         zones = site.zone_index()
         self._host_zone = [zones.get(host.zone or "", -1) for host in site.hosts]
 
-    def operate(self, env: simpy.Environment) -> Generator[Any, Any, None]:
-        """Bring the building up to date week by week; its controller lives in the kernel, so nothing else needs to."""
-        while True:
-            yield env.timeout(7 * SECONDS_PER_DAY)
-            self.building.advance(min(int(env.now // self.drivers.step_s), self.drivers.steps))
-
     def serve(self, env: simpy.Environment, model: ComputeModel, seed_rows: Array) -> Generator[Any, Any, None]:
         """Events of the hosts: demand changes, and their power becomes heat of the zone that they stand in."""
         step_s, fine_s = self.drivers.step_s, self.drivers.vm_step_s
@@ -57,17 +52,14 @@ class Simulation:
             yield env.timeout(fine_s)
             self.building.advance(int(env.now // step_s))
 
-    def place(self, hosts: ComputeResult) -> None:
-        """Takes over hosts that were run before: the same power and heat as ``serve`` gives step by step."""
-        share = hosts.step_s / self.drivers.step_s
-        per_step = round(1.0 / share)
-        steps = min(len(hosts.host_power_w) // per_step, self.drivers.steps)
-        for part in range(per_step):
-            power = hosts.host_power_w[part : steps * per_step : per_step]
-            self.it_power_w[:steps] += power.sum(axis=1) * share
-            for host, zone in enumerate(self._host_zone):
-                if zone >= 0:
-                    self.building.other_w[:steps, zone] += power[:, host] * share
+
+def _operate(
+    env: simpy.Environment, building: BuildingModel | BuildingBatch, drivers: Drivers
+) -> Generator[Any, Any, None]:
+    """Bring the building up to date week by week; its controller lives in the kernel, so nothing else needs to."""
+    while True:
+        yield env.timeout(7 * SECONDS_PER_DAY)
+        building.advance(min(int(env.now // drivers.step_s), drivers.steps))
 
 
 def simulate(
@@ -98,13 +90,15 @@ def simulate(
     building = BuildingModel(site, parameters, drivers, program, sun=sun)
     simulation = Simulation(site, drivers, building)
     compute, demand = _compute(site, drivers, policy, seed) if hosts is None else (None, None)
-    if compute is None and hosts is None:
-        simulation.it_power_w += _recorded_it(drivers, building)
+    power, heat = _it_of(site, drivers, hosts) if compute is None else (simulation.it_power_w, None)
+    simulation.it_power_w += power
+    if heat is not None and hosts is None:
+        building.other_w[:] += heat
     building.settle(int(SETTLE_DAYS * SECONDS_PER_DAY / drivers.step_s))
-    if hosts is not None:
-        simulation.place(hosts)
+    if heat is not None and hosts is not None:
+        building.other_w[:] += heat
     env = simpy.Environment()
-    env.process(simulation.operate(env))
+    env.process(_operate(env, building, drivers))
     if compute is not None and demand is not None:
         env.process(simulation.serve(env, compute, demand))
     env.run(until=drivers.steps * drivers.step_s)
@@ -122,6 +116,84 @@ def simulate(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One run of those that share drivers."""
+
+    parameters: Parameters
+    policy: Policy
+    """Already merged over the site's operation."""
+    hosts: ComputeResult | None
+    """The hosts' run under these drivers and this policy (``hosts_of``), None where no hosts are modelled."""
+
+
+def simulate_together(site: Site, cases: Sequence[Case], drivers: Drivers, *, sun: Sun) -> list[RunResult]:
+    """Up to eight runs at once, each with the bits that ``simulate`` gives, but without series of zones and units.
+
+    Args:
+        site: the building.
+        cases: what differs between the runs.
+        drivers: shared by all.
+        sun: irradiance of these drivers.
+    """
+    import simpy
+
+    programs = [compile_program(site, case.policy, drivers.start, drivers.steps, drivers.step_s) for case in cases]
+    pairs = [(case.parameters, program) for case, program in zip(cases, programs, strict=True)]
+    made = {
+        id(hosts): _it_of(site, drivers, hosts) for hosts in {id(case.hosts): case.hosts for case in cases}.values()
+    }
+    of_cases = [made[id(case.hosts)] for case in cases]
+    building = BuildingBatch(site, pairs, drivers, sun=sun)
+    building.add_heat([heat if case.hosts is None else None for case, (_, heat) in zip(cases, of_cases, strict=True)])
+    building.settle(int(SETTLE_DAYS * SECONDS_PER_DAY / drivers.step_s))
+    building.add_heat([None if case.hosts is None else heat for case, (_, heat) in zip(cases, of_cases, strict=True)])
+    env = simpy.Environment()
+    env.process(_operate(env, building, drivers))
+    env.run(until=drivers.steps * drivers.step_s)
+    building.advance(drivers.steps)
+    given = power_of(drivers)
+    return [
+        RunResult(
+            start=drivers.start,
+            step_s=drivers.step_s,
+            people=drivers.people,
+            building=building.result(run, given),
+            compute=case.hosts,
+            it_power_w=of_cases[run][0],
+            electricity_price_kwh=drivers.electricity_price_kwh,
+            carbon_kg_kwh=drivers.carbon_kg_kwh,
+            findings=_findings(site, case.policy),
+        )
+        for run, case in enumerate(cases)
+    ]
+
+
+def _it_of(site: Site, drivers: Drivers, hosts: ComputeResult | None) -> tuple[Array, Array | None]:
+    """Power of hosts that were run before, else as recorded, shape (steps,), and its heat in the zones. [W]
+
+    The heat is of shape (steps, zones), None where there is none.
+    """
+    power = np.zeros(drivers.steps)
+    if hosts is None:
+        if drivers.host_power_w is None:
+            return power, None
+        recorded = np.nan_to_num(drivers.host_power_w)
+        return np.asarray(recorded.sum(axis=1)), recorded
+    heat, zones = np.zeros((drivers.steps, len(site.zones))), site.zone_index()
+    share = hosts.step_s / drivers.step_s
+    per_step = round(1.0 / share)
+    steps = min(len(hosts.host_power_w) // per_step, drivers.steps)
+    for part in range(per_step):
+        given = hosts.host_power_w[part : steps * per_step : per_step]
+        power[:steps] += given.sum(axis=1) * share
+        for host, column in zip(site.hosts, given.T, strict=True):
+            zone = zones.get(host.zone or "", -1)
+            if zone >= 0:
+                heat[:steps, zone] += column * share
+    return power, heat
+
+
 def hosts_of(site: Site, drivers: Drivers, policy: Policy, *, seed: int = 0) -> ComputeResult | None:
     """The hosts' run alone; None where no hosts are modelled. It depends on neither building nor parameters."""
     compute, demand = _compute(site, drivers, policy, seed)
@@ -137,15 +209,6 @@ def _compute(site: Site, drivers: Drivers, policy: Policy, seed: int) -> tuple[C
         return None, None
     model = ComputeModel(site.hosts, site.host_types, site.vms, policy, seed=seed, step_s=drivers.vm_step_s)
     return model, drivers.vm_utilization
-
-
-def _recorded_it(drivers: Drivers, building: BuildingModel) -> Array:
-    """Recorded power of hosts where none are simulated; its heat goes to their zones. [W]"""
-    if drivers.host_power_w is None:
-        return np.zeros(drivers.steps)
-    power = np.nan_to_num(drivers.host_power_w)
-    building.other_w[:] += power
-    return np.asarray(power.sum(axis=1))
 
 
 def _findings(site: Site, policy: Policy) -> tuple[str, ...]:

@@ -12,53 +12,54 @@ from twin.building.plant import (
     BY_GAS,
     BY_HEAT_PUMP,
     BY_RESISTANCE,
-    HEATING_ELECTRIC,
-    HEATING_GAS,
-    add_heating,
+    Law,
     coil_heat_w,
     cooling_power_w,
+    electricity_for,
     fan_power_w,
+    gas_for,
     leaving_ratio,
     plant,
 )
-from twin.building.units import _mixing
+from twin.building.units import mixing
 
 SITE = two_zone_site()
 
 
-def numbers(**values: float):
-    return plant(SITE, Parameters(values))
+def numbers(**values: float) -> Law:
+    """The law of the first unit."""
+    units = plant(SITE, Parameters(values))
+    return Law(*(float(getattr(units, name)[0]) for name in Law._fields))
 
 
 def test_fan_power_is_the_cube_of_flow_for_exponent_three() -> None:
     some = numbers(fan_idle=0.0, fan_exponent=3.0, fan_w_kg_s=1000.0)
-    full = float(some.unit_flow[0])
-    np.testing.assert_allclose(fan_power_w(some, 0, full), 1000.0 * full)
-    np.testing.assert_allclose(fan_power_w(some, 0, full / 2), 1000.0 * full / 8)
-    assert fan_power_w(some, 0, 0.0) == 0.0
+    full = some.unit_flow
+    np.testing.assert_allclose(fan_power_w(some, full), 1000.0 * full)
+    np.testing.assert_allclose(fan_power_w(some, full / 2), 1000.0 * full / 8)
 
 
 def test_cooling_at_rating_conditions_takes_load_over_cop() -> None:
     some = numbers(cop=4.0, cycling_loss=0.1)
-    np.testing.assert_allclose(cooling_power_w(some, 0, 1e4, 1e4, 35.0, 19.4), 2500.0)
+    np.testing.assert_allclose(cooling_power_w(some, 1e4, 1e4, 35.0, 19.4), 2500.0)
 
 
 def test_cooling_at_half_load_loses_half_of_the_cycling_loss() -> None:
     some = numbers(cop=4.0, cycling_loss=0.2)
-    np.testing.assert_allclose(cooling_power_w(some, 0, 5e3, 1e4, 35.0, 19.4), 1250.0 / 0.9)
+    np.testing.assert_allclose(cooling_power_w(some, 5e3, 1e4, 35.0, 19.4), 1250.0 / 0.9)
 
 
 def test_cooling_is_cheaper_when_it_is_cooler_outdoors() -> None:
     some = numbers(cop_outdoor=0.02)
-    assert cooling_power_w(some, 0, 1e4, 1e4, 25.0, 19.4) == pytest.approx(
-        0.8 * cooling_power_w(some, 0, 1e4, 1e4, 35.0, 19.4)
+    assert cooling_power_w(some, 1e4, 1e4, 25.0, 19.4) == pytest.approx(
+        0.8 * cooling_power_w(some, 1e4, 1e4, 35.0, 19.4)
     )
 
 
 def test_a_coil_without_bypass_dries_air_to_saturation_and_never_wets_it() -> None:
     some = numbers(bypass=0.0)
-    np.testing.assert_allclose(leaving_ratio(some, 0, 25.0, 0.012, 12.0), saturation_ratio(12.0))
-    assert leaving_ratio(some, 0, 25.0, 0.004, 12.0) == 0.004
+    np.testing.assert_allclose(leaving_ratio(some, 25.0, 0.012, 12.0), saturation_ratio(12.0))
+    assert leaving_ratio(some, 25.0, 0.004, 12.0) == 0.004
 
 
 def test_coil_heat_counts_temperature_and_moisture() -> None:
@@ -66,30 +67,26 @@ def test_coil_heat_counts_temperature_and_moisture() -> None:
     np.testing.assert_allclose(coil_heat_w(1.0, 10.0, 0.002), 10_060.0 + 5_002.0)
 
 
-@pytest.mark.parametrize(
-    ("kind", "column", "watts"), [(BY_GAS, HEATING_GAS, 1250.0), (BY_RESISTANCE, HEATING_ELECTRIC, 1000.0)]
-)
-def test_heat_is_booked_as_fuel_or_electricity(kind: int, column: int, watts: float) -> None:
-    power = np.zeros(4)
-    add_heating(numbers(heating_efficiency=0.8), 0, kind, 1000.0, 0.0, power)
-    assert power[column] == power.sum() == pytest.approx(watts)
+@pytest.mark.parametrize(("kind", "electric", "gas"), [(BY_GAS, 0.0, 1250.0), (BY_RESISTANCE, 1000.0, 0.0)])
+def test_heat_is_booked_as_fuel_or_electricity(kind: float, electric: float, gas: float) -> None:
+    some = numbers(heating_efficiency=0.8)
+    assert electricity_for(some, kind, 1000.0, 0.0) == electric
+    assert gas_for(some, kind, 1000.0) == pytest.approx(gas)
 
 
 def test_a_heat_pump_takes_less_when_it_is_milder() -> None:
-    cold, mild = np.zeros(4), np.zeros(4)
-    add_heating(numbers(), 0, BY_HEAT_PUMP, 1000.0, -10.0, cold)
-    add_heating(numbers(), 0, BY_HEAT_PUMP, 1000.0, 10.0, mild)
-    assert cold[HEATING_ELECTRIC] > mild[HEATING_ELECTRIC] > 0
+    cold, mild = (electricity_for(numbers(), BY_HEAT_PUMP, 1000.0, outdoor_c) for outdoor_c in (-10.0, 10.0))
+    assert cold > mild > 0
 
 
 def test_the_economizer_mixes_to_the_wanted_temperature_between_minimum_and_all() -> None:
     """Return air of 24 °C and outdoor air of 4 °C make 14 °C half and half."""
     some = numbers(outdoor_air=1.0)
-    least = some.outdoor_air[0] / 2.0
-    assert _mixing(some, 0, 2.0, 1.0, 24.0, 4.0, 14.0, True) == pytest.approx(0.5)
-    assert _mixing(some, 0, 2.0, 1.0, 24.0, 18.0, 14.0, True) == 1.0
-    assert _mixing(some, 0, 2.0, 1.0, 24.0, 28.0, 14.0, True) == pytest.approx(least)
-    assert _mixing(some, 0, 2.0, 1.0, 24.0, 4.0, 14.0, False) == pytest.approx(least)
+    least = some.outdoor_air / 2.0
+    assert mixing(some, 2.0, 1.0, 24.0, 4.0, 14.0, True) == pytest.approx(0.5)
+    assert mixing(some, 2.0, 1.0, 24.0, 18.0, 14.0, True) == 1.0
+    assert mixing(some, 2.0, 1.0, 24.0, 28.0, 14.0, True) == pytest.approx(least)
+    assert mixing(some, 2.0, 1.0, 24.0, 4.0, 14.0, False) == pytest.approx(least)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_site import two_zone_site
 
+from twin.building.control import Commands, Controller
 from twin.building.program import compile_points, compile_program, policy_from_points, program_points
 from twin.errors import BadInputError
 from twin.policy import (
@@ -32,10 +33,16 @@ OFFICE = Policy(operating_hours=OperatingHours(windows=dict.fromkeys(WORKDAYS, (
 MONDAY = datetime(2023, 1, 9, tzinfo=UTC)
 
 
+def orders(policy: Policy, start: datetime, days: int, site=SITE) -> list[Commands]:
+    """What the controller orders for comfortable, empty zones."""
+    controller = Controller(compile_program(site, policy, start, days * 96))
+    return [controller.step(i, np.full(2, 22.0), np.zeros(2)) for i in range(days * 96)]
+
+
 def hours_on(policy: Policy, start: datetime, days: int, site=SITE) -> np.ndarray:
     """Hours of operation of the first unit on each day of a run that starts at local midnight."""
-    program = compile_program(site, policy, start, days * 96)
-    return program.arrays.scheduled[:, 0].reshape(days, 96).sum(axis=1) / 4
+    on = np.array([order.fan_on[0] for order in orders(policy, start, days, site)])
+    return on.reshape(days, 96).sum(axis=1) / 4
 
 
 def test_the_unit_runs_from_start_to_stop_on_named_days_only() -> None:
@@ -55,8 +62,8 @@ def test_hours_across_midnight_end_on_the_next_day() -> None:
 def test_hours_follow_the_wall_clock_through_daylight_saving() -> None:
     """In Chicago 06:00 is 12:00 UTC in winter and 11:00 UTC from 12 March 2023 on."""
     site = replace(SITE, time_zone=ZoneInfo("America/Chicago"))
-    program = compile_program(site, OFFICE, datetime(2023, 3, 10, tzinfo=UTC), 4 * 96)
-    begins = np.flatnonzero(np.diff(program.arrays.scheduled[:, 0].astype(int)) == 1) + 1
+    on = [order.fan_on[0] for order in orders(OFFICE, datetime(2023, 3, 10, tzinfo=UTC), 4, site)]
+    begins = np.flatnonzero(np.diff(on) == 1) + 1
     np.testing.assert_array_equal(begins / 4, [12, 3 * 24 + 11])
 
 
@@ -65,8 +72,8 @@ def test_outdoor_air_opens_after_its_delay_and_not_before_the_latest_start() -> 
     late = delayed.merge(Policy(optimal_start=OptimalStart(latest_h=8.5, warm_up_k_per_h=4)))
     firsts = []
     for policy in (delayed, late):
-        arrays = compile_program(SITE, policy, MONDAY, 96).arrays
-        firsts.append(np.flatnonzero(arrays.scheduled[:, 0] & arrays.outdoor_air_open[:, 0])[0] / 4)
+        shares = [order.minimum_outdoor_air[0] for order in orders(policy, MONDAY, 1)]
+        firsts.append(np.flatnonzero(shares)[0] / 4)
     assert firsts == [7.0, 8.5]
 
 

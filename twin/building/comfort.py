@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.building.compiled import compiled
+from twin.building.compiled import exact
 
 Array = NDArray[np.float64]
 
 
-@compiled
+@exact
 def _count(
     temperature_c: Array, co2_ppm: Array, people: Array, limits: tuple[float, float, float], outside: Array, over: Array
 ) -> None:  # pragma: no cover

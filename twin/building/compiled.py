@@ -1,4 +1,4 @@
-"""How the step loop is compiled: cached, without reference counts (nothing in it allocates), with fused sums."""
+"""How the step loop is compiled: cached, without reference counts (nothing in it allocates), as one function."""
 
 from __future__ import annotations
 
@@ -30,12 +30,27 @@ _CACHE = _cache_folder()
 
 
 def compiled(function: F) -> F:
-    """The function as machine code.
+    """The function as machine code, with products and sums fused where the machine can.
 
-    Arrays in named tuples would otherwise be counted in and out at every call, which costs more than the physics.
+    Arrays in named tuples would otherwise be counted in and out at every call, and calls that are not part of the
+    caller hand them over one by one; both cost more than the physics.
     """
-    maths = {"contract", "reassoc", "nsz", "arcp"}
-    options: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": maths, "_nrt": False}
+    return _machine_code(function, {"contract"})
+
+
+def exact(function: F) -> F:
+    """As ``compiled``, with every operation rounded for itself: for what is done in two ways that must agree."""
+    return _machine_code(function, set())
+
+
+def _machine_code(function: F, maths: set[str]) -> F:
+    options: dict[str, Any] = {
+        "cache": True,
+        "error_model": "numpy",
+        "fastmath": maths,
+        "_nrt": False,
+        "forceinline": True,
+    }
     settings: Any = config
     before = settings.CACHE_DIR
     settings.CACHE_DIR = _CACHE or before

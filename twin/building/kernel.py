@@ -6,332 +6,247 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.building.compiled import compiled
-from twin.building.control import BY_SCHEDULE, OFF, CommandArrays, ControlState, decide
-from twin.building.network import AIR, MASS, NODES, SURFACE, WALL, Network
-from twin.building.plant import CP, VAV, Plant
-from twin.building.program import ProgramArrays
-from twin.building.state import Gains, Series, State, Surroundings, Work
-from twin.building.units import plenum_after_c, run_constant, run_vav
+from twin.building.control import BY_SCHEDULE, decide
+from twin.building.exchange import (
+    UNIT_SIZE,
+    ZONE_SIZE,
+    add_above,
+    add_members,
+    add_power,
+    share_heat,
+)
+from twin.building.lanes import WIDTH, fill, load, pick, store, store_first
+from twin.building.network import SURFACE
+from twin.building.packaged import gather_constant, run_constant
+from twin.building.plant import CP
+from twin.building.program_records import ProgramRecords
+from twin.building.rooms import SIDES, couple, finish, float_free, gain_heat
+from twin.building.rows import (
+    ABSORPTANCE_R,
+    AIR_STORE,
+    CEILING_W,
+    CO2,
+    COOLING_C,
+    END_C,
+    FANS,
+    FANS_ON_FACTOR,
+    FLOOR_W,
+    FLOW,
+    FLOW_SUM,
+    GROUND_C,
+    GROUND_MEAN_C,
+    GROUND_SWING_K,
+    HAS_PLENUM,
+    HEAT,
+    HEATING_C,
+    IS_VAV,
+    LEAK,
+    LEAK_SUM,
+    LIGHTS_TO_RETURN,
+    LIGHTS_W,
+    MODE,
+    NODE,
+    OUTDOOR_SHARE,
+    PLENUM_BASE,
+    PLENUM_C,
+    PLENUM_LEAK,
+    PLENUM_OUT,
+    PLENUM_ROOF,
+    PLENUM_SLAB,
+    PLENUM_STORE,
+    PLENUM_SUM,
+    POWER,
+    RATIO,
+    RETURNED_W,
+    RETURNS,
+    ROOM,
+    ROOM_SUM,
+    RUN,
+    SKY_K,
+    SLAB_C,
+    SLAB_RATE,
+    SLAB_W,
+    SUPPLY_C,
+    SUPPLY_RATIO,
+    UNIT_FLOW,
+    UNIT_ROWS,
+    UPWARD_W,
+    VAV_ON,
+    WALL_RISE,
+    WET,
+    WET_SUM,
+    WIND,
+    WIND_FACTOR,
+    Layout,
+)
+from twin.building.state import Fixed, Series, State, Surroundings
+from twin.building.units import plenum_after_c, run_vav
 
 Array = NDArray[np.float64]
 
-CO2_M3_S_PERSON = 4.6e-6
-"""A seated adult at 120 W. Source: ASHRAE 62.1, 3.82e-8 m³/(s W)."""
-LATENT_HEAT_J_KG = 2.501e6
-PERSON_W = 120.0
-SENSIBLE_FALL_1_K = 0.055
-"""Fall of a person's dry heat per kelvin of room air above 24 °C (ASHRAE handbook, seated, light work)."""
-AIR_DENSITY = 1.204
-SIDES = 5
-CHECK_EVERY = 16
-"""The heat balance of every zone is checked at every so many steps."""
+
+@compiled
+def _weather(fixed: Fixed, out: Surroundings, step: Array, i: int) -> None:  # pragma: no cover
+    """What the weather of a step gives to all zones alike."""
+    all_of = fixed.building
+    store(step, WIND * WIDTH, 1.0 + load(all_of, WIND_FACTOR * WIDTH) * out.wind_m_s[i])
+    swing = load(all_of, GROUND_SWING_K * WIDTH) * out.ground_wave[i]
+    store(step, GROUND_C * WIDTH, load(all_of, GROUND_MEAN_C * WIDTH) + swing)
+    for side in range(SIDES):
+        rise = load(all_of, ABSORPTANCE_R * WIDTH) * out.opaque_w_m2[i, side] - load(all_of, SKY_K * WIDTH)
+        store(step, (WALL_RISE + side) * WIDTH, rise)
 
 
 @compiled
-def _couple(net: Network, state: State, work: Work, unit_of: NDArray[np.int64]) -> None:  # pragma: no cover
-    """Heat between zones, through ceilings and from slabs below, at temperatures of the begin of the step."""
-    work.heat[:] = 0.0
-    work.unit.ceiling_w[:] = 0.0
-    work.slab_w[:] = 0.0
-    for p in range(len(net.pairs)):
-        a, b = net.pairs[p]
-        flux = net.pair_w_k[p] * (state.node_c[a, SURFACE] - state.node_c[b, SURFACE])
-        work.heat[a, SURFACE] -= flux
-        work.heat[b, SURFACE] += flux
-    for z in range(len(unit_of)):
-        u = unit_of[z]
-        if u >= 0 and net.has_plenum[u]:
-            flux = net.ceiling[z] * (state.node_c[z, SURFACE] - state.plenum_c[u])
-            work.heat[z, SURFACE] -= flux
-            work.unit.ceiling_w[u] += flux
-        below = net.floor_plenum[z]
-        if below >= 0:
-            flux = net.floor[z] * (state.slab_c[below] - state.node_c[z, MASS])
-            work.heat[z, MASS] += flux
-            work.slab_w[below] += flux
+def _set_fans(fixed: Fixed, units: Array, block: int) -> None:  # pragma: no cover
+    """What the running of fans does to infiltration and to the heat of lights."""
+    here, all_of = block * UNIT_SIZE, fixed.building
+    mode = load(units, here + MODE * WIDTH)
+    store(units, here + FANS * WIDTH, pick(mode == BY_SCHEDULE, load(all_of, FANS_ON_FACTOR * WIDTH), 1.0))
+    plenum = load(fixed.units, (block * UNIT_ROWS + HAS_PLENUM) * WIDTH) > 0.5
+    share = pick(plenum | (mode > 0.5), load(all_of, LIGHTS_TO_RETURN * WIDTH), 0.0)
+    store(units, here + RETURNS * WIDTH, share)
 
 
 @compiled
-def _gains(
-    net: Network, gains: Gains, out: Surroundings, state: State, work: Work, i: int, z: int, u: int, returns: bool
-) -> None:  # pragma: no cover
-    """Add boundary and inner heat of a zone; part of the heat of lights waits for the return air."""
-    heat = work.heat[z]
-    dry = gains.people_w * (1.0 - SENSIBLE_FALL_1_K * (state.node_c[z, AIR] - 24.0))
-    people = out.people[i, z] * min(max(dry, 0.0), PERSON_W)
-    sun, outside = 0.0, out.outdoor_c[i]
-    for f in range(SIDES):
-        sun += net.window[z, f] * out.glass_w_m2[i, f]
-        outside += net.wall_share[z, f] * out.wall_rise_k[i, f]
-    returned = out.lights_w[i, z] * gains.lights_to_return if returns else 0.0
-    if returns:
-        work.unit.lights_w[u] += returned
-    lights = out.lights_w[i, z] - returned
-    plugs = out.plugs_w[i, z] * gains.plug_share[z]
-    heat[AIR] += (
-        net.boundary[z, AIR] * out.outdoor_c[i]
-        + gains.solar_to_air * sun
-        + gains.people_to_air * people
-        + gains.lights_to_air * lights
-        + gains.plugs_to_air * plugs
-        + out.other_w[i, z]
-    )
-    heat[SURFACE] += (
-        (1.0 - gains.solar_to_air) * sun
-        + (1.0 - gains.people_to_air) * people
-        + (1.0 - gains.lights_to_air) * lights
-        + (1.0 - gains.plugs_to_air) * plugs
-    )
-    heat[MASS] += net.boundary[z, MASS] * out.ground_c[i]
-    heat[WALL] += net.boundary[z, WALL] * outside
+def _open_plenums(fixed: Fixed, state: State, outdoor_c: float, block: int) -> None:  # pragma: no cover
+    """Heat that acts on the plenums of a block of units, but for return air."""
+    units, here, own, all_of = state.units, block * UNIT_SIZE, block * UNIT_ROWS * WIDTH, fixed.units
+    plenum_c = load(units, here + PLENUM_C * WIDTH)
+    leak = load(all_of, own + PLENUM_LEAK * WIDTH) * load(state.step, WIND * WIDTH) * load(units, here + FANS * WIDTH)
+    walls = load(state.step, WALL_RISE * WIDTH)
+    for side in range(1, 4):
+        walls = walls + load(state.step, (WALL_RISE + side) * WIDTH)
+    roof, outer = load(all_of, own + PLENUM_ROOF * WIDTH), load(all_of, own + PLENUM_OUT * WIDTH)
+    rise = roof * load(state.step, (WALL_RISE + 4) * WIDTH) + (1.0 - roof) * 0.25 * walls
+    held, slab = load(all_of, own + PLENUM_STORE * WIDTH), load(all_of, own + PLENUM_SLAB * WIDTH)
+    base = held * plenum_c + slab * load(units, here + SLAB_C * WIDTH) + outer * (outdoor_c + rise) + leak * outdoor_c
+    base = base + load(units, here + LIGHTS_W * WIDTH) + load(units, here + CEILING_W * WIDTH)
+    store(units, here + PLENUM_BASE * WIDTH, base)
+    store(units, here + PLENUM_SUM * WIDTH, held + slab + outer + leak)
 
 
 @compiled
-def _free(net: Network, state: State, work: Work, outdoor_c: float, z: int) -> None:  # pragma: no cover
-    """Air temperature at the end of the step without a unit, and its rise per watt, infiltration included."""
-    free = 0.0
-    for n in range(NODES):
-        free += net.keep[z, AIR, n] * state.node_c[z, n] + net.gain[z, AIR, n] * work.heat[z, n]
-    rise, leak = net.gain[z, AIR, AIR], work.leak[z]
-    work.zone.free_c[z] = (free + rise * leak * outdoor_c) / (1.0 + rise * leak)
-    work.zone.rise_k_w[z] = rise / (1.0 + rise * leak)
-    work.zone.end_c[z] = work.zone.free_c[z]
-    work.zone.flow[z] = 0.0
-    work.zone.heat_w[z] = 0.0
-    work.zone.supply_c[z] = work.zone.free_c[z]
+def _open(fixed: Fixed, units: Array, block: int) -> None:  # pragma: no cover
+    """Set the air of a block of units to the begin of the step, fans off; tell which have boxes to run."""
+    here = block * UNIT_SIZE
+    store(units, here + SUPPLY_RATIO * WIDTH, load(units, here + RATIO * WIDTH))
+    store(units, here + SUPPLY_C * WIDTH, load(units, here + PLENUM_C * WIDTH))
+    vav = load(fixed.units, (block * UNIT_ROWS + IS_VAV) * WIDTH) > 0.5
+    on = vav & (load(units, here + MODE * WIDTH) > 0.5)
+    store(units, here + VAV_ON * WIDTH, pick(on, 1.0, 0.0))
+    nothing = fill(0.0)
+    for row in (UNIT_FLOW, OUTDOOR_SHARE, RUN, POWER, POWER + 1, POWER + 2, POWER + 3):
+        store(units, here + row * WIDTH, nothing)
 
 
 @compiled
-def _close_heat(work: Work, outdoor_c: float, z: int) -> None:  # pragma: no cover
-    """Add what the unit and infiltration bring to the heat into the air."""
-    work.heat[z, AIR] += work.zone.heat_w[z] + work.leak[z] * (outdoor_c - work.zone.end_c[z])
-
-
-@compiled
-def _balance_error_w(net: Network, state: State, work: Work, z: int, step_s: float) -> float:  # pragma: no cover
-    """Heat stored minus heat in plus heat lost to the boundaries, over the step that is about to be made. [W]"""
-    error = 0.0
-    for n in range(NODES):
-        after, mean = 0.0, 0.0
-        for m in range(NODES):
-            after += net.keep[z, n, m] * state.node_c[z, m] + net.gain[z, n, m] * work.heat[z, m]
-            mean += net.mean_keep[z, n, m] * state.node_c[z, m] + net.mean_gain[z, n, m] * work.heat[z, m]
-        stored = net.capacity[z, n] * (after - state.node_c[z, n]) / step_s
-        error += stored - work.heat[z, n] + net.boundary[z, n] * mean
-    return abs(error)
-
-
-@compiled
-def _advance_nodes(net: Network, state: State, work: Work, z: int) -> None:  # pragma: no cover
-    """Move the nodes of a zone to the end of the step."""
-    for n in range(NODES):
-        after = 0.0
-        for m in range(NODES):
-            after += net.keep[z, n, m] * state.node_c[z, m] + net.gain[z, n, m] * work.heat[z, m]
-        work.after[n] = after
-    for n in range(NODES):
-        state.node_c[z, n] = work.after[n]
-
-
-@compiled
-def _air_of_zone(
-    net: Network, gains: Gains, out: Surroundings, state: State, work: Work, fresh: float, i: int, z: int, step_s: float
-) -> None:  # pragma: no cover
-    """CO₂ of a zone: people against infiltration and the outdoor air in its supply, at the end of the step."""
-    turnover = (work.leak[z] / CP + work.zone.flow[z] * fresh) / AIR_DENSITY * step_s / net.volume_m3[z]
-    source = out.people[i, z] * CO2_M3_S_PERSON * 1e6 * step_s / net.volume_m3[z]
-    state.co2_ppm[z] = (state.co2_ppm[z] + source + turnover * gains.outdoor_co2_ppm) / (1.0 + turnover)
-
-
-@compiled
-def _moisture(
-    program: ProgramArrays,
-    net: Network,
-    gains: Gains,
-    out: Surroundings,
-    state: State,
-    work: Work,
-    i: int,
-    u: int,
-    step_s: float,
-) -> None:  # pragma: no cover
-    """Humidity ratio of the air of a unit's zones at the end of the step."""
-    source, leak, mass = 0.0, 0.0, 0.0
-    for k in range(program.first[u], program.first[u + 1]):
-        z = program.members[k]
-        dry = gains.people_w * (1.0 - SENSIBLE_FALL_1_K * (work.zone.end_c[z] - 24.0))
-        source += out.people[i, z] * max(PERSON_W - dry, 0.0) / LATENT_HEAT_J_KG
-        leak += work.leak[z] / CP
-        mass += net.volume_m3[z] * AIR_DENSITY
-    flow, store = work.unit.flow[u], 3.0 * mass / step_s
-    wet = store * state.ratio[u] + source + leak * out.outdoor_ratio[i] + flow * work.unit.supply_ratio[u]
-    state.ratio[u] = wet / (store + leak + flow)
-
-
-@compiled
-def _run_unit(
-    program: ProgramArrays,
-    plant: Plant,
-    net: Network,
-    out: Surroundings,
-    work: Work,
-    orders: tuple[float, float, bool],
-    i: int,
-    u: int,
-    power: Array,
-) -> None:  # pragma: no cover
-    outdoor = (out.outdoor_c[i], out.outdoor_ratio[i])
-    zones = program.members[program.first[u] : program.first[u + 1]]
-    if plant.system[u] == VAV:
-        run_vav(work.zone, work.unit, plant, u, zones, orders, outdoor, net.has_plenum[u], power)
-    else:
-        for z in zones:
-            run_constant(work.zone, work.unit, plant, u, z, orders, outdoor, power)
-
-
-@compiled
-def _impose(out: Surroundings, work: Work, i: int, unit_of: NDArray[np.int64]) -> None:  # pragma: no cover
-    """Measured supply air takes the place of the simulated one where it is known."""
-    for z in range(len(unit_of)):
-        if i < out.given_flow.shape[0] and not np.isnan(out.given_flow[i, z] + out.given_supply_c[i, z]):
-            flow, rise = out.given_flow[i, z], work.zone.rise_k_w[z]
-            w_k = flow * CP
-            end = (work.zone.free_c[z] + rise * w_k * out.given_supply_c[i, z]) / (1.0 + rise * w_k)
-            work.zone.end_c[z] = end
-            work.zone.heat_w[z] = w_k * (out.given_supply_c[i, z] - end)
-            work.zone.flow[z] = flow
-
-
-@compiled
-def _open_unit(
-    program: ProgramArrays,
-    net: Network,
-    gains: Gains,
-    out: Surroundings,
-    state: State,
-    work: Work,
-    by_schedule: bool,
-    i: int,
-    u: int,
-) -> None:  # pragma: no cover
-    """Set the air of a unit to the begin of the step, fan off."""
-    unit = work.unit
-    wind = 1.0 + gains.infiltration_wind * out.wind_m_s[i]
-    leak = net.plenum_infiltration[u] * wind * (gains.infiltration_fans_on if by_schedule else 1.0)
-    roof, rises = net.plenum_roof[u], out.wall_rise_k[i]
-    rise = roof * rises[4] + (1.0 - roof) * 0.25 * (rises[0] + rises[1] + rises[2] + rises[3])
-    around = net.plenum_out[u] * (out.outdoor_c[i] + rise) + leak * out.outdoor_c[i]
-    unit.plenum_w_k[u] = net.plenum_out[u] + leak
-    unit.plenum_out_c[u] = around / max(net.plenum_out[u] + leak, 1e-9)
-    unit.plenum_c[u] = state.plenum_c[u]
-    unit.slab_c[u] = state.slab_c[u]
-    unit.plenum_slab[u] = net.plenum_slab[u]
-    unit.plenum_store[u] = net.plenum_capacity[u] / program.step_s
-    unit.ratio[u] = state.ratio[u]
-    unit.supply_ratio[u] = state.ratio[u]
-    unit.flow[u] = 0.0
-    unit.run[u] = 0.0
-    unit.outdoor_share[u] = 0.0
-    unit.supply_c[u] = state.plenum_c[u]
-
-
-@compiled
-def _settle_plenum(
-    program: ProgramArrays, net: Network, state: State, work: Work, u: int, step_s: float
-) -> None:  # pragma: no cover
-    """Move plenum air and slab to the end of the step."""
-    flow, room = 0.0, 0.0
-    for k in range(program.first[u], program.first[u + 1]):
-        z = program.members[k]
-        flow += work.zone.flow[z]
-        room += work.zone.flow[z] * work.zone.end_c[z]
-    after = plenum_after_c(work.unit, u, flow, room / flow if flow > 0.0 else 0.0)
-    from_air = net.plenum_slab[u] * (after - state.slab_c[u])
-    state.plenum_c[u] = after
-    state.slab_c[u] += (from_air - work.slab_w[u]) * step_s / net.slab_capacity[u]
-
-
-@compiled
-def _prepare(
-    program: ProgramArrays,
-    orders: CommandArrays,
-    net: Network,
-    gains: Gains,
-    out: Surroundings,
-    state: State,
-    work: Work,
-    i: int,
-) -> None:  # pragma: no cover
+def _prepare(at: Layout, fixed: Fixed, out: Surroundings, state: State, i: int) -> None:  # pragma: no cover
     """Heat into all nodes that does not depend on the units in this step, and the zones' answer to it."""
-    _couple(net, state, work, program.zone_unit)
-    work.unit.lights_w[:] = 0.0
-    wind = 1.0 + gains.infiltration_wind * out.wind_m_s[i]
-    for z in range(len(program.zone_unit)):
-        u = program.zone_unit[z]
-        fans = gains.infiltration_fans_on if u >= 0 and orders.mode[u] == BY_SCHEDULE else 1.0
-        work.leak[z] = net.infiltration[z] * wind * fans
-        returns = u >= 0 and (net.has_plenum[u] or orders.mode[u] != OFF)
-        _gains(net, gains, out, state, work, i, z, u, returns)
-        _free(net, state, work, out.outdoor_c[i], z)
-        work.zone.heating_c[z] = orders.heating_c[z]
-        work.zone.cooling_c[z] = orders.cooling_c[z]
+    zones, units = state.zones, state.units
+    _weather(fixed, out, state.step, i)
+    for block in range(at.unit_blocks):
+        _set_fans(fixed, units, block)
+    for block in range(at.zone_blocks):
+        couple(at, fixed, state, block)
+    share_heat(at, fixed.pair_w_k, zones, NODE + SURFACE, HEAT + SURFACE)
+    for block in range(at.zone_blocks):
+        gain_heat(at, fixed, out, state, i, block)
+        float_free(at, fixed, state, out.outdoor_c[i], block)
+    for u in range(at.units):
+        add_members(at, zones, RETURNED_W, units, LIGHTS_W, u)
+        if at.plenums:
+            add_members(at, zones, UPWARD_W, units, CEILING_W, u)
+            add_above(at, zones, FLOOR_W, units, SLAB_W, u)
 
 
 @compiled
-def _record(i: int, orders: CommandArrays, work: Work, state: State, series: Series) -> None:  # pragma: no cover
-    for z in range(len(work.prev_c)):
-        series.zone_c[i, z] = work.zone.end_c[z]
-        series.heating_c[i, z] = orders.heating_c[z]
-        series.cooling_c[i, z] = orders.cooling_c[z]
-        series.co2_ppm[i, z] = state.co2_ppm[z]
-        series.zone_flow[i, z] = work.zone.flow[z]
-        series.zone_supply_c[i, z] = work.zone.supply_c[z]
-    for u in range(len(orders.mode)):
-        series.run[i, u] = work.unit.run[u]
-        series.supply_c[i, u] = work.unit.supply_c[u]
-        series.flow[i, u] = work.unit.flow[u]
-        series.outdoor_share[i, u] = work.unit.outdoor_share[u]
+def _run_units(at: Layout, fixed: Fixed, out: Surroundings, state: State, i: int) -> None:  # pragma: no cover
+    """All units of a step, and what that does to their zones."""
+    outdoor = (out.outdoor_c[i], out.outdoor_ratio[i])
+    for block in range(at.unit_blocks):
+        _open(fixed, state.units, block)
+        if at.plenums:
+            _open_plenums(fixed, state, outdoor[0], block)
+    if at.vav:
+        for block in range(at.unit_blocks):
+            run_vav(at, fixed, state, outdoor, block)
+    if at.constant:
+        for block in range(at.zone_blocks):
+            run_constant(at, fixed, state, outdoor, block)
+        for block in range(at.unit_blocks):
+            gather_constant(at, fixed, state, block)
+
+
+@compiled
+def _settle_air(at: Layout, fixed: Fixed, state: State, outdoor_ratio: float, block: int) -> None:  # pragma: no cover
+    """Move plenum air, slabs and the humidity ratio of a block of units to the end of the step."""
+    zones, units, here, own = state.zones, state.units, block * UNIT_SIZE, block * UNIT_ROWS * WIDTH
+    for u in range(at.first_unit[block], at.first_unit[block + 1]):
+        add_members(at, zones, WET, units, WET_SUM, u)
+        add_members(at, zones, LEAK, units, LEAK_SUM, u)
+        if at.plenums:
+            add_members(at, zones, FLOW, units, FLOW_SUM, u)
+            add_members(at, zones, ROOM, units, ROOM_SUM, u)
+    if at.plenums:
+        plenum = load(fixed.units, own + HAS_PLENUM * WIDTH) > 0.5
+        before, slab_c = load(units, here + PLENUM_C * WIDTH), load(units, here + SLAB_C * WIDTH)
+        after = plenum_after_c(units, here, load(units, here + FLOW_SUM * WIDTH), load(units, here + ROOM_SUM * WIDTH))
+        given = load(fixed.units, own + PLENUM_SLAB * WIDTH) * (after - slab_c) - load(units, here + SLAB_W * WIDTH)
+        warmed = slab_c + given * load(fixed.units, own + SLAB_RATE * WIDTH)
+        store(units, here + PLENUM_C * WIDTH, pick(plenum, after, before))
+        store(units, here + SLAB_C * WIDTH, pick(plenum, warmed, slab_c))
+    leak, flow = load(units, here + LEAK_SUM * WIDTH) * (1.0 / CP), load(units, here + UNIT_FLOW * WIDTH)
+    held = load(fixed.units, own + AIR_STORE * WIDTH)
+    wet = held * load(units, here + RATIO * WIDTH) + load(units, here + WET_SUM * WIDTH) + leak * outdoor_ratio
+    wet = wet + flow * load(units, here + SUPPLY_RATIO * WIDTH)
+    store(units, here + RATIO * WIDTH, wet / (held + leak + flow))
+
+
+@compiled
+def _write(table: Array, i: int, records: Array, size: int, row: int, block: int) -> None:  # pragma: no cover
+    """A row of a block of zones or units into row ``i`` of a series."""
+    width, first = table.shape[1], block * WIDTH
+    count = min(width - first, WIDTH)
+    store_first(table, i * width + first, count, load(records, block * size + row * WIDTH))
+
+
+@compiled
+def _record(at: Layout, state: State, series: Series, i: int) -> None:  # pragma: no cover
+    for block in range(at.zone_blocks):
+        _write(series.zone_c, i, state.zones, ZONE_SIZE, END_C, block)
+        _write(series.heating_c, i, state.zones, ZONE_SIZE, HEATING_C, block)
+        _write(series.cooling_c, i, state.zones, ZONE_SIZE, COOLING_C, block)
+        _write(series.co2_ppm, i, state.zones, ZONE_SIZE, CO2, block)
+        _write(series.zone_flow, i, state.zones, ZONE_SIZE, FLOW, block)
+    for block in range(at.unit_blocks):
+        _write(series.run, i, state.units, UNIT_SIZE, RUN, block)
+        _write(series.supply_c, i, state.units, UNIT_SIZE, SUPPLY_C, block)
+        _write(series.flow, i, state.units, UNIT_SIZE, UNIT_FLOW, block)
+        _write(series.outdoor_share, i, state.units, UNIT_SIZE, OUTDOOR_SHARE, block)
 
 
 @compiled
 def advance(
     first: int,
     last: int,
-    program: ProgramArrays,
-    control: ControlState,
-    orders: CommandArrays,
-    net: Network,
-    plant: Plant,
-    gains: Gains,
+    at: Layout,
+    program: ProgramRecords,
+    fixed: Fixed,
     out: Surroundings,
     state: State,
-    work: Work,
     series: Series,
 ) -> None:  # pragma: no cover
-    """Advance steps ``first`` to ``last`` − 1 and record them in ``series``; all mutable arguments change in place."""
-    step_s, units = program.step_s, program.scheduled.shape[1]
+    """Advance steps ``first`` to ``last`` − 1 and record them in ``series``; ``state`` changes in place."""
     for i in range(first, last):
-        decide(program, control, i, work.prev_c, work.prev_people, orders)
-        _prepare(program, orders, net, gains, out, state, work, i)
-        series.power_w[i, :] = 0.0
-        for u in range(units):
-            _open_unit(program, net, gains, out, state, work, orders.mode[u] == BY_SCHEDULE, i, u)
-            if orders.mode[u] != OFF:
-                order = (orders.supply_c[u], orders.minimum_outdoor_air[u], program.economizer[u])
-                _run_unit(program, plant, net, out, work, order, i, u, series.power_w[i])
-        _impose(out, work, i, program.zone_unit)
-        for u in range(units):
-            if net.has_plenum[u]:
-                _settle_plenum(program, net, state, work, u, step_s)
-            _moisture(program, net, gains, out, state, work, i, u, step_s)
-        for z in range(len(program.zone_unit)):
-            u = program.zone_unit[z]
-            _air_of_zone(net, gains, out, state, work, work.unit.outdoor_share[u] if u >= 0 else 0.0, i, z, step_s)
-            _close_heat(work, out.outdoor_c[i], z)
-            if i % CHECK_EVERY == 0:
-                error = _balance_error_w(net, state, work, z, step_s)
-                series.residual_w[0] = max(series.residual_w[0], error)
-            _advance_nodes(net, state, work, z)
-            work.prev_c[z] = work.zone.end_c[z]
-            work.prev_people[z] = out.people[i, z]
-        _record(i, orders, work, state, series)
+        decide(at, program, i, out.people, state.people_row[0], state.zones, state.units)
+        _prepare(at, fixed, out, state, i)
+        _run_units(at, fixed, out, state, i)
+        for block in range(at.zone_blocks):
+            finish(at, fixed, out, state, i, block)
+        for block in range(at.unit_blocks):
+            _settle_air(at, fixed, state, out.outdoor_ratio[i], block)
+        state.people_row[0] = i
+        add_power(at, state.units, POWER, series.power_w, i)
+        if not at.batch:
+            _record(at, state, series, i)

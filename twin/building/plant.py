@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.building.compiled import compiled
-from twin.building.moist_air import saturation_ratio, wet_bulb_c
+from twin.building.lanes import Lanes, least, most, pick
+from twin.building.moist_air import exponential, logarithm, saturation_ratio
 from twin.building.parameters import CONSTANT_VOLUME, Parameters
 from twin.site import AirHandler, Site
 from twin.units import AIR_DENSITY_KG_M3, AIR_HEAT_CAPACITY_J_KG_K, WATER_LATENT_HEAT_J_KG
@@ -20,7 +21,7 @@ Indices = NDArray[np.int64]
 FAN, COOLING, HEATING_ELECTRIC, HEATING_GAS = range(4)
 """Columns of the power table."""
 VAV, CONSTANT, FAN_COIL = range(3)
-NO_HEAT, BY_GAS, BY_RESISTANCE, BY_HEAT_PUMP = range(4)
+NO_HEAT, BY_GAS, BY_RESISTANCE, BY_HEAT_PUMP = 0.0, 1.0, 2.0, 3.0
 CP = AIR_HEAT_CAPACITY_J_KG_K
 
 _HEAT_CODE = {
@@ -62,11 +63,11 @@ class Plant(NamedTuple):
     eir_wet_bulb: Array
     cycling_loss: Array
     bypass: Array
-    heat_kind: Indices
+    heat_kind: Array
     heating_w: Array
     efficiency: Array
     heat_pump_cop: Array
-    reheat_kind: Indices
+    reheat_kind: Array
     reheat_w: Array
     """Shape (Z,). [W]"""
     night_tolerance: Array
@@ -108,11 +109,11 @@ def plant(site: Site, parameters: Parameters) -> Plant:
         eir_wet_bulb=of("cop_wet_bulb"),
         cycling_loss=of("cycling_loss"),
         bypass=of("bypass"),
-        heat_kind=np.array([_HEAT_CODE[unit.heating] for unit in units], dtype=np.int64),
+        heat_kind=np.array([_HEAT_CODE[unit.heating] for unit in units]),
         heating_w=_capacity([unit.heating_capacity_w for unit in units], of("heating_w_kg_s") * total),
         efficiency=of("heating_efficiency"),
         heat_pump_cop=of("heat_pump_cop"),
-        reheat_kind=np.array([_reheat_code(unit) for unit in units], dtype=np.int64),
+        reheat_kind=np.array([_reheat_code(unit) for unit in units]),
         reheat_w=reheat,
         night_tolerance=of("night_tolerance"),
     )
@@ -126,64 +127,79 @@ def _capacity(stated: list[float | None], fitted: Array) -> Array:
     return np.array([own if own is not None else fit for own, fit in zip(stated, fitted, strict=True)])
 
 
-def _reheat_code(unit: AirHandler) -> int:
+def _reheat_code(unit: AirHandler) -> float:
     return _HEAT_CODE[unit.reheat] if unit.system is SystemType.VAV_REHEAT else NO_HEAT
 
 
-@compiled
-def fan_power_w(plant: Plant, u: int, flow: float) -> float:  # pragma: no cover
-    """Electric power of a unit's fan at a flow. [W]"""
-    if flow <= 0.0:
-        return 0.0
-    part = min(flow / plant.unit_flow[u], 1.5)
-    return float(plant.fan_w[u] * (plant.fan_idle[u] + (1.0 - plant.fan_idle[u]) * part ** plant.fan_exponent[u]))
+class Law(NamedTuple):
+    """Numbers of one unit, or of eight in lanes, as the laws below take them; units as in ``Plant``."""
+
+    unit_flow: Lanes
+    outdoor_air: Lanes
+    fan_w: Lanes
+    fan_idle: Lanes
+    fan_exponent: Lanes
+    cools: Lanes
+    cooling_w: Lanes
+    eir: Lanes
+    eir_outdoor: Lanes
+    eir_wet_bulb: Lanes
+    cycling_loss: Lanes
+    bypass: Lanes
+    heat_kind: Lanes
+    heating_w: Lanes
+    efficiency: Lanes
+    heat_pump_cop: Lanes
+    reheat_kind: Lanes
 
 
 @compiled
-def capacity_w(plant: Plant, u: int, outdoor_c: float, wet_bulb: float) -> float:  # pragma: no cover
+def fan_power_w(law: Law, flow: Lanes) -> Lanes:  # pragma: no cover
+    """Electric power of a unit's fan at a flow above 0. [W]"""
+    part = least(flow / law.unit_flow, 1.5)
+    return law.fan_w * (law.fan_idle + (1.0 - law.fan_idle) * exponential(law.fan_exponent * logarithm(part)))
+
+
+@compiled
+def capacity_w(law: Law, outdoor_c: float, wet_bulb: Lanes) -> Lanes:  # pragma: no cover
     """Cooling that a unit can give; falls 0.8 % per K outdoors, rises 2 % per K of wet bulb (usual DX curves). [W]"""
-    return float(plant.cooling_w[u] * max(0.3, 1.0 - 0.008 * (outdoor_c - 35.0) + 0.02 * (wet_bulb - 19.4)))
+    return law.cooling_w * most(0.3, 1.0 - 0.008 * (outdoor_c - 35.0) + 0.02 * (wet_bulb - 19.4))
 
 
 @compiled
 def cooling_power_w(
-    plant: Plant, u: int, heat_w: float, full_w: float, outdoor_c: float, wet_bulb: float
-) -> float:  # pragma: no cover
+    law: Law, heat_w: Lanes, full_w: Lanes, outdoor_c: float, wet_bulb: Lanes
+) -> Lanes:  # pragma: no cover
     """Electric power that moves ``heat_w`` out of the air. [W]"""
-    if heat_w <= 0.0:
-        return 0.0
-    lift = 1.0 + plant.eir_outdoor[u] * (outdoor_c - 35.0) - plant.eir_wet_bulb[u] * (wet_bulb - 19.4)
-    load = min(heat_w / max(full_w, 1.0), 1.0)
-    return float(heat_w * plant.eir[u] * max(lift, 0.2) / (1.0 - plant.cycling_loss[u] * (1.0 - load)))
+    lift = 1.0 + law.eir_outdoor * (outdoor_c - 35.0) - law.eir_wet_bulb * (wet_bulb - 19.4)
+    load = least(heat_w / most(full_w, 1.0), 1.0)
+    power = heat_w * law.eir * most(lift, 0.2) / (1.0 - law.cycling_loss * (1.0 - load))
+    return pick(heat_w > 0.0, power, 0.0)
 
 
 @compiled
-def leaving_ratio(plant: Plant, u: int, in_c: float, in_ratio: float, out_c: float) -> float:  # pragma: no cover
+def leaving_ratio(law: Law, in_c: Lanes, in_ratio: Lanes, out_c: Lanes) -> Lanes:  # pragma: no cover
     """Humidity ratio behind a cooling coil with a bypass factor, from temperatures before and behind. [kg/kg]"""
-    through = 1.0 - plant.bypass[u]
-    coil_c = (out_c - plant.bypass[u] * in_c) / through
-    coil_ratio = saturation_ratio(max(coil_c, -5.0))
-    return float(in_ratio - through * max(in_ratio - coil_ratio, 0.0))
+    through = 1.0 - law.bypass
+    coil_c = (out_c - law.bypass * in_c) / through
+    coil_ratio = saturation_ratio(most(coil_c, -5.0))
+    return in_ratio - through * most(in_ratio - coil_ratio, 0.0)
 
 
 @compiled
-def coil_heat_w(flow: float, fall_k: float, dried: float) -> float:  # pragma: no cover
+def coil_heat_w(flow: Lanes, fall_k: Lanes, dried: Lanes) -> Lanes:  # pragma: no cover
     """Heat taken by a coil from an air flow that falls in temperature and humidity ratio. [W]"""
     return flow * (CP * fall_k + WATER_LATENT_HEAT_J_KG * dried)
 
 
 @compiled
-def add_heating(
-    plant: Plant, u: int, kind: int, heat_w: float, outdoor_c: float, power: Array
-) -> None:  # pragma: no cover
-    """Book the fuel or electricity for heat given to the air."""
-    if kind == BY_GAS:
-        power[HEATING_GAS] += heat_w / plant.efficiency[u]
-    elif kind == BY_RESISTANCE:
-        power[HEATING_ELECTRIC] += heat_w
-    elif kind == BY_HEAT_PUMP:
-        cop = plant.heat_pump_cop[u] * (1.0 + 0.025 * (outdoor_c - 8.0))
-        power[HEATING_ELECTRIC] += heat_w / max(cop, 1.0)
+def electricity_for(law: Law, kind: Lanes, heat_w: Lanes, outdoor_c: float) -> Lanes:  # pragma: no cover
+    """Electricity for heat given to the air by resistance or heat pump, 0 for other kinds. [W]"""
+    cop = most(law.heat_pump_cop * (1.0 + 0.025 * (outdoor_c - 8.0)), 1.0)
+    return pick(kind == BY_RESISTANCE, heat_w, pick(kind == BY_HEAT_PUMP, heat_w / cop, 0.0))
 
 
-__all__ = ["Plant", "plant", "wet_bulb_c"]
+@compiled
+def gas_for(law: Law, kind: Lanes, heat_w: Lanes) -> Lanes:  # pragma: no cover
+    """Gas for heat given to the air by burner or boiler, as heat of combustion, 0 for other kinds. [W]"""
+    return pick(kind == BY_GAS, heat_w / law.efficiency, 0.0)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -37,16 +38,22 @@ class ProgramArrays(NamedTuple):
     """Shape (Z, 2): unoccupied, occupied."""
     cooling_c: Array
     """Shape (Z, 2): unoccupied, occupied."""
-    scheduled: Flags
-    """Shape (T, U): within the operating hours."""
-    hold_h: Array
-    """Hours until ``latest`` where optimal start may keep the unit off, else -1, shape (T, U)."""
-    outdoor_air_open: Flags
-    """Shape (T, U): minimum outdoor air may open if the unit runs."""
+    today: NDArray[np.int64]
+    """Row of the day in ``windows`` at each step, shape (T,)."""
+    hour: Array
+    """Hour on the wall clock at the begin of each step, shape (T,)."""
+    windows: Array
+    """Start and stop of the operating hours from the day before the first on, shape (D, U, 2); (0, 0) is off, a stop
+    beyond 24 lies on the next day. [h]"""
+    latest_h: Array
+    """When a unit starts at the latest where optimal start may keep it off, else -1, shape (U,)."""
+    delay_h: Array
+    """From the begin of operation to minimum outdoor air, shape (U,)."""
+    setback_from_h: Array
     setback_k: Array
-    """Widening of the band of empty zones, 0 outside its hours, shape (T, U)."""
-    precool_c: Array
-    """Highest occupied cooling setpoint, NaN outside the window, shape (T, U)."""
+    """Widening of the band of empty zones from that hour on, shape (U,)."""
+    precool: Array
+    """Begin and end of the window [h] and highest occupied cooling setpoint in it, shape (U, 3)."""
     start_rate_k_h: Array
     called_by: Array
     """People that call the unit, 0 for never, shape (U,)."""
@@ -94,7 +101,7 @@ class Program:
 
     def replaying(self, recorded: Recorded) -> Program:
         """This program with recorded commands in place of its own decisions where they are known."""
-        zones, units = len(self.arrays.zone_unit), self.arrays.scheduled.shape[1]
+        zones, units = len(self.arrays.zone_unit), len(self.arrays.first) - 1
         arrays = self.arrays._replace(
             recorded_heating_c=_given(recorded.heating_setpoint_c, zones),
             recorded_cooling_c=_given(recorded.cooling_setpoint_c, zones),
@@ -127,7 +134,6 @@ def compile_points(
         step_s: length of a control step. [s]
     """
     day, hour = local_clock(site, start, steps, step_s)
-    clocks = _clocks(site, points, day, hour)
     index = site.air_handler_index()
     zone_unit = [-1 if zone.air_handler is None else index[zone.air_handler] for zone in site.zones]
 
@@ -139,12 +145,9 @@ def compile_points(
         pairs = [[points[f"{zone.id}/{name}"] for name in names] for zone in site.zones]
         return np.array(pairs, dtype=np.float64).reshape(-1, 2)
 
-    def stacked(name: str) -> Array:
-        columns = [getattr(clock, name) for clock in clocks]
-        return np.ascontiguousarray(np.stack(columns, axis=1) if columns else np.empty((steps, 0)), dtype=np.float64)
-
-    zones, units = len(zone_unit), len(clocks)
+    zones, units = len(zone_unit), len(site.air_handlers)
     served = np.array([u for u in zone_unit if u >= 0], dtype=np.int64)
+    rate = of_units("optimal_start_rate_k_h")
     arrays = ProgramArrays(
         step_s=float(step_s),
         zone_unit=np.array(zone_unit, dtype=np.int64),
@@ -152,12 +155,15 @@ def compile_points(
         members=np.argsort(zone_unit, kind="stable").astype(np.int64)[zones - len(served) :],
         heating_c=of_zones("heating"),
         cooling_c=of_zones("cooling"),
-        scheduled=stacked("scheduled") > 0,
-        hold_h=stacked("hold_h"),
-        outdoor_air_open=stacked("outdoor_air_open") > 0,
-        setback_k=stacked("setback_k"),
-        precool_c=stacked("precool_c"),
-        start_rate_k_h=of_units("optimal_start_rate_k_h"),
+        today=np.maximum(day - day[0], 0) + 1 if len(day) else day,
+        hour=hour,
+        windows=_windows(site, points, day),
+        latest_h=np.where(rate > 0.0, of_units("optimal_start_latest_h"), -1.0),
+        delay_h=of_units("outdoor_air_delay_h"),
+        setback_from_h=of_units("empty_setback_from_h"),
+        setback_k=of_units("empty_setback_delta_k"),
+        precool=np.stack([of_units(f"precool_{name}") for name in ("from_h", "to_h", "setpoint_c")], axis=-1),
+        start_rate_k_h=rate,
         called_by=of_units("called_by_occupancy"),
         empty_after_s=of_units("empty_setback_after_min") * 60.0,
         supply=np.stack([of_units(f"supply_air_{name}") for name in SUPPLY_POINTS], axis=-1),
@@ -180,21 +186,25 @@ def local_clock(site: Site, start: datetime, steps: int, step_s: float) -> tuple
 
     Shape (steps,) each.
     """
-    begin = require_aware(start, "start")
-    utc = begin.timestamp() + np.arange(steps) * step_s
+    return _clock(site.time_zone, require_aware(start, "start"), steps, step_s)
+
+
+@lru_cache(maxsize=8)
+def _clock(zone: tzinfo, start: datetime, steps: int, step_s: float) -> tuple[NDArray[np.int64], Array]:
+    utc = start.timestamp() + np.arange(steps) * step_s
     hours, place = np.unique(np.floor(utc / SECONDS_PER_HOUR).astype(np.int64), return_inverse=True)
-    offset = _offsets(site, hours)[place]
+    offset = _offsets(zone, hours)[place]
     local = utc + offset
     day = np.floor(local / SECONDS_PER_DAY).astype(np.int64)
     return day + _EPOCH, (local - day * SECONDS_PER_DAY) / SECONDS_PER_HOUR
 
 
-def _offsets(site: Site, hours: NDArray[np.int64]) -> Array:
+def _offsets(zone: tzinfo, hours: NDArray[np.int64]) -> Array:
     """Offset from UTC at each full hour (sorted); asks the zone once a day and hourly only on days of a change. [s]"""
 
     def ask(hour: int) -> float:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=int(hour))
-        shift = moment.astimezone(site.time_zone).utcoffset()
+        shift = moment.astimezone(zone).utcoffset()
         return shift.total_seconds() if shift is not None else 0.0
 
     result = np.empty(len(hours))
@@ -205,77 +215,13 @@ def _offsets(site: Site, hours: NDArray[np.int64]) -> Array:
     return result
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _UnitClock:
-    """Series of one unit that depend on the clock alone, each of shape (steps,)."""
-
-    scheduled: Flags
-    hold_h: Array
-    outdoor_air_open: Flags
-    setback_k: Array
-    precool_c: Array
-
-
-def _clocks(site: Site, points: Mapping[str, float], day: NDArray[np.int64], hour: Array) -> list[_UnitClock]:
-    """The clock of each unit, made once for all units with the same points."""
-    made: dict[tuple[float, ...], _UnitClock] = {}
-    names = _names_of(site, points)
-    clocks = []
-    for unit in site.air_handlers:
-        key = tuple(points[f"{unit.id}/{name}"] for name in names)
-        if key not in made:
-            made[key] = _unit_clock(site, points, unit.id, day, hour)
-        clocks.append(made[key])
-    return clocks
-
-
-def _names_of(site: Site, points: Mapping[str, float]) -> list[str]:
-    first = f"{site.air_handlers[0].id}/" if site.air_handlers else ""
-    return [name[len(first) :] for name in points if first and name.startswith(first)]
-
-
-def _unit_clock(site: Site, points: Mapping[str, float], unit: str, day: NDArray[np.int64], hour: Array) -> _UnitClock:
-    def point(name: str) -> float:
-        return points[f"{unit}/{name}"]
-
-    start, stop = _day_windows(site, points, unit, day)
-    today = np.where(day > day[0], day - day[0], 0) + 1 if len(day) else day
-    has_window = stop[today] > start[today]
-    since = hour - start[today]
-    in_today = has_window & (since >= 0) & (hour < stop[today])
-    in_yesterdays = hour + 24.0 < stop[today - 1]
-    scheduled = in_today | in_yesterdays
-    latest = point("optimal_start_latest_h") if point("optimal_start_rate_k_h") > 0 else -1.0
-    hold = np.where(in_today & (hour < latest), latest - hour, -1.0)
-    before_open = has_window & ((since < point("outdoor_air_delay_h")) | (hour < latest)) & ~in_yesterdays
-    span = (point("precool_from_h"), point("precool_to_h"))
-    in_setback = hour >= point("empty_setback_from_h")
-    return _UnitClock(
-        scheduled=scheduled,
-        hold_h=hold,
-        outdoor_air_open=~before_open,
-        setback_k=np.where(in_setback, point("empty_setback_delta_k"), 0.0),
-        precool_c=np.where(_within(hour, *span), point("precool_setpoint_c"), np.nan),
-    )
-
-
-def _within(hour: Array, start: float, stop: float) -> Flags:
-    """Whether each hour lies in [start, stop), across midnight if start is after stop."""
-    if start <= stop:
-        return (hour >= start) & (hour < stop)
-    return (hour >= start) | (hour < stop)
-
-
-def _day_windows(site: Site, points: Mapping[str, float], unit: str, day: NDArray[np.int64]) -> tuple[Array, Array]:
-    """Start and stop of the operating hours of every day from the one before the first on; (0, 0) is off. [h]
-
-    A stop before the start lies on the next day.
-    """
-    days = range(int(day[0]) - 1, int(day[-1]) + 1) if len(day) else range(0)
-    spans = np.zeros((len(days), 2))
-    for row, ordinal in enumerate(days):
-        when = date.fromordinal(ordinal)
-        key = "holidays" if when in site.holidays else DAY_KEYS[when.weekday()]
-        start, stop = points[f"{unit}/hours_{key}_start_h"], points[f"{unit}/hours_{key}_stop_h"]
-        spans[row] = (start, stop + 24.0 if stop < start else stop)
-    return spans[:, 0], spans[:, 1]
+def _windows(site: Site, points: Mapping[str, float], day: NDArray[np.int64]) -> Array:
+    """Operating hours of every day from the one before the first on, shape (D, U, 2). [h]"""
+    days = [date.fromordinal(int(day[0]) - 1 + ahead) for ahead in range(int(day[-1] - day[0]) + 2)] if len(day) else []
+    kind = [DAY_KEYS.index("holidays") if when in site.holidays else when.weekday() for when in days]
+    spans = np.empty((len(DAY_KEYS), len(site.air_handlers), 2))
+    for row, key in enumerate(DAY_KEYS):
+        for u, unit in enumerate(site.air_handlers):
+            start, stop = points[f"{unit.id}/hours_{key}_start_h"], points[f"{unit.id}/hours_{key}_stop_h"]
+            spans[row, u] = (start, stop + 24.0 if stop < start else stop)
+    return np.ascontiguousarray(spans[np.array(kind, dtype=np.int64)])

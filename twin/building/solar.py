@@ -14,35 +14,45 @@ from twin.vocab import Facing
 Array = NDArray[np.float64]
 
 FACINGS: tuple[Facing, ...] = (Facing.NORTH, Facing.EAST, Facing.SOUTH, Facing.WEST)
-AZIMUTH_DEG = {Facing.NORTH: 0.0, Facing.EAST: 90.0, Facing.SOUTH: 180.0, Facing.WEST: 270.0}
 GROUND_ALBEDO = 0.2
 SOLAR_CONSTANT_W_M2 = 1361.0
 LOWEST_SINE = 0.02
 """Beam below about one degree of altitude is left out."""
 
 
-def sun_position(location: Location, start: datetime, steps: int, step_s: float) -> tuple[Array, Array]:
-    """Altitude above the horizon and azimuth from north over east, at the middle of each step. [rad]
+def sun_direction(location: Location, start: datetime, steps: int, step_s: float) -> tuple[Array, Array, Array]:
+    """Parts up, east and north of a vector of length 1 towards the sun, at the middle of each step.
 
-    Low-precision formulas, good to about 0.01° between 1950 and 2050.
+    Low-precision formulas, good to about 0.01° between 1950 and 2050; on vectors, so that no angle is taken back.
     Source: Michalsky, Solar Energy 40 (1988) 227; Astronomical Almanac, "Low precision formulas for the sun".
     """
     seconds = start.timestamp() + (np.arange(steps) + 0.5) * step_s
     days = seconds / 86_400.0 + 2_440_587.5 - 2_451_545.0
     mean_longitude = np.deg2rad(280.460 + 0.9856474 * days)
     anomaly = np.deg2rad(357.528 + 0.9856003 * days)
-    longitude = mean_longitude + np.deg2rad(1.915 * np.sin(anomaly) + 0.020 * np.sin(2 * anomaly))
+    sine = np.sin(anomaly)
+    longitude = mean_longitude + np.deg2rad(1.915 * sine + 0.040 * sine * np.cos(anomaly))
     obliquity = np.deg2rad(23.439 - 4e-7 * days)
-    ascension = np.arctan2(np.cos(obliquity) * np.sin(longitude), np.cos(longitude))
-    declination = np.arcsin(np.sin(obliquity) * np.sin(longitude))
     sidereal = np.deg2rad(15.0 * (6.697375 + 0.0657098242 * days + (days - np.floor(days) + 0.5) % 1.0 * 24.0))
-    hour_angle = sidereal + np.deg2rad(location.longitude_deg) - ascension
+    turned = sidereal + np.deg2rad(location.longitude_deg)
+    # towards the vernal equinox, in the plane of the equator across it, and along the pole
+    equinox, across, pole = (
+        np.cos(longitude),
+        np.cos(obliquity) * np.sin(longitude),
+        np.sin(obliquity) * np.sin(longitude),
+    )
+    turned_sine, turned_cosine = np.sin(turned), np.cos(turned)
+    meridian = turned_cosine * equinox + turned_sine * across
+    east = turned_cosine * across - turned_sine * equinox
     latitude = np.deg2rad(location.latitude_deg)
-    sine = np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.cos(hour_angle)
-    altitude = np.arcsin(np.clip(sine, -1.0, 1.0))
-    east = -np.cos(declination) * np.sin(hour_angle)
-    north = np.cos(latitude) * np.sin(declination) - np.sin(latitude) * np.cos(declination) * np.cos(hour_angle)
-    return altitude, np.arctan2(east, north) % (2 * np.pi)
+    up = np.sin(latitude) * pole + np.cos(latitude) * meridian
+    return up, east, np.cos(latitude) * pole - np.sin(latitude) * meridian
+
+
+def sun_position(location: Location, start: datetime, steps: int, step_s: float) -> tuple[Array, Array]:
+    """Altitude above the horizon and azimuth from north over east, at the middle of each step. [rad]"""
+    up, east, north = sun_direction(location, start, steps, step_s)
+    return np.arcsin(np.clip(up, -1.0, 1.0)), np.arctan2(east, north) % (2 * np.pi)
 
 
 def transmittance_at(cosine: Array) -> Array:
@@ -50,8 +60,9 @@ def transmittance_at(cosine: Array) -> Array:
 
     Source: 1 − tan⁴(θ/2), the form of the ASHRAE handbook's table for clear and low-e double glazing within 0.05.
     """
-    half = np.tan(np.arccos(np.clip(cosine, 0.0, 1.0)) / 2.0)
-    return np.asarray(np.where(cosine > 0.0, 1.0 - half**4, 0.0))
+    inside = np.clip(cosine, 0.0, 1.0)
+    half = (1.0 - inside) / (1.0 + inside)
+    return np.asarray(np.where(cosine > 0.0, 1.0 - half * half, 0.0))
 
 
 def irradiance(location: Location, drivers: Drivers) -> tuple[Array, Array]:
@@ -63,24 +74,26 @@ def irradiance(location: Location, drivers: Drivers) -> tuple[Array, Array]:
         On opaque surfaces and behind glass (relative to its gain at normal incidence), each of shape (steps, 5): N, E,
         S, W, horizontal.
     """
-    altitude, azimuth = sun_position(location, drivers.start, drivers.steps, drivers.step_s)
-    sine = np.sin(altitude)
+    sine, east, north = sun_direction(location, drivers.start, drivers.steps, drivers.step_s)
     up = sine > LOWEST_SINE
+    height = np.where(up, sine, 0.0)
     beam = np.where(up, drivers.weather.direct_normal_w_m2, 0.0)
     sky = drivers.weather.diffuse_horizontal_w_m2
     circumsolar = np.clip(beam / SOLAR_CONSTANT_W_M2, 0.0, 1.0) * sky / np.where(up, sine, 1.0)
     direct = beam + np.where(up, np.minimum(circumsolar, sky * 4.0), 0.0)
-    isotropic = np.maximum(sky - (direct - beam) * np.where(up, sine, 0.0), 0.0)
+    isotropic = np.maximum(sky - (direct - beam) * height, 0.0)
     ground = GROUND_ALBEDO * (beam * np.maximum(sine, 0.0) + sky)
-    opaque, behind = [], []
-    for facing in FACINGS:
-        cosine = np.cos(altitude) * np.cos(azimuth - np.deg2rad(AZIMUTH_DEG[facing]))
-        cosine = np.where(up, np.maximum(cosine, 0.0), 0.0)
-        diffuse = 0.5 * isotropic + 0.5 * ground
-        opaque.append(direct * cosine + diffuse)
-        behind.append(direct * cosine * transmittance_at(cosine) + 0.9 * diffuse)
-    flat = direct * np.where(up, sine, 0.0) + isotropic
-    return np.stack([*opaque, flat], axis=1), np.stack([*behind, 0.9 * flat], axis=1)
+    diffuse = 0.5 * isotropic + 0.5 * ground
+    opaque, behind = np.empty((drivers.steps, 5)), np.empty((drivers.steps, 5))
+    towards = {Facing.NORTH: north, Facing.EAST: east, Facing.SOUTH: -north, Facing.WEST: -east}
+    for side, facing in enumerate(FACINGS):
+        cosine = np.where(up, np.maximum(towards[facing], 0.0), 0.0)
+        onto = direct * cosine
+        opaque[:, side] = onto + diffuse
+        behind[:, side] = onto * transmittance_at(cosine) + 0.9 * diffuse
+    opaque[:, 4] = direct * height + isotropic
+    behind[:, 4] = 0.9 * opaque[:, 4]
+    return opaque, behind
 
 
 def global_horizontal(weather: Weather, altitude: Array) -> Array:

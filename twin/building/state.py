@@ -1,4 +1,4 @@
-"""What the step loop works on: surroundings, gains, state, scratch space and the recorded series."""
+"""What the step loop works on: fixed numbers, surroundings, state and the recorded series."""
 
 from __future__ import annotations
 
@@ -7,89 +7,69 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.building.units import UnitStep, ZoneStep
-
 Array = NDArray[np.float64]
 
 
+class Fixed(NamedTuple):
+    """Numbers that a run does not change, as records of ``rows`` (flat)."""
+
+    step_s: float
+    zones: Array
+    balance: Array
+    """For the check of the heat balance."""
+    laws: Array
+    """Of each zone's unit, for units with constant air volume."""
+    units: Array
+    pair_w_k: Array
+    building: Array
+
+
 class Surroundings(NamedTuple):
-    """What acts on the zones at every step; T steps, Z zones, U units."""
+    """What acts on the zones at every step; T steps, Z zones."""
 
     outdoor_c: Array
     outdoor_ratio: Array
     wind_m_s: Array
-    ground_c: Array
+    ground_wave: Array
+    """Season of the ground, -1 to 1, shape (T,)."""
     glass_w_m2: Array
     """Sun behind glass by facing and horizontal, shape (T, 5)."""
-    wall_rise_k: Array
-    """Rise of outer surfaces by sun and sky, by facing and horizontal, shape (T, 5)."""
+    opaque_w_m2: Array
+    """Sun on outer surfaces, by facing and horizontal, shape (T, 5)."""
     people: Array
     lights_w: Array
     plugs_w: Array
     other_w: Array
+    """Shape (T, Z), or (T, Z, 8) flat where it differs between the runs of a batch. [W]"""
+    other_differs: bool
     given_flow: Array
     """Measured supply air in place of the boxes' own, shape (T, Z) or (0, Z). [kg/s]"""
     given_supply_c: Array
-
-
-class Gains(NamedTuple):
-    """How inner heat reaches the nodes."""
-
-    solar_to_air: float
-    people_w: float
-    people_to_air: float
-    lights_to_air: float
-    lights_to_return: float
-    plugs_to_air: float
-    plug_share: Array
-    """Shape (Z,)."""
-    infiltration_wind: float
-    infiltration_fans_on: float
-    outdoor_co2_ppm: float
+    comfort: Array
+    """Lowest and highest comfortable temperature [°C], highest CO₂ [ppm], shape (3,)."""
 
 
 class State(NamedTuple):
-    """Continuous state, changed in place."""
+    """Continuous state and what is found in a step, as records of ``rows`` (flat), changed in place."""
 
-    node_c: Array
-    """Shape (Z, 4)."""
-    co2_ppm: Array
-    ratio: Array
-    """Humidity ratio of the air of each unit's zones, shape (U,)."""
-    plenum_c: Array
-    slab_c: Array
+    zones: Array
+    units: Array
+    step: Array
+    people_row: NDArray[np.int64]
+    """Row of the people of the step before, shape (1,)."""
 
 
 class Series(NamedTuple):
-    """What is recorded at every step."""
+    """What is recorded at every step; a batch records power alone, as (4 · 8, T), and leaves the others empty."""
 
     zone_c: Array
     heating_c: Array
     cooling_c: Array
     co2_ppm: Array
+    zone_flow: Array
     run: Array
     supply_c: Array
     flow: Array
     outdoor_share: Array
-    zone_flow: Array
-    zone_supply_c: Array
     power_w: Array
-    """Shape (T, 4): fan, cooling, electric heating, gas."""
-    residual_w: Array
-    """Shape (1,): largest error of a zone's heat balance so far. [W]"""
-
-
-class Work(NamedTuple):
-    """Scratch space of one step."""
-
-    heat: Array
-    """Heat into each node, shape (Z, 4). [W]"""
-    leak: Array
-    """Infiltration, shape (Z,). [W/K]"""
-    after: Array
-    zone: ZoneStep
-    unit: UnitStep
-    prev_c: Array
-    prev_people: Array
-    slab_w: Array
-    """Heat out of each plenum's slab into the zones above, shape (U,). [W]"""
+    """Shape (4, T): fan, cooling, electric heating, gas."""

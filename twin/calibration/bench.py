@@ -87,7 +87,7 @@ class Bench:
             outdoor_share=joined("outdoor_share"),
             supply_c=joined("supply_c"),
             co2_ppm=joined("co2_ppm"),
-            power_w=joined("power_w"),
+            power_w=np.concatenate([part.series.power_w.T for part in parts]),
         )
 
     def _run(self, stretch: Stretch, parameters: Parameters, supply_given: bool) -> BuildingModel:

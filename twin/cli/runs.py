@@ -99,7 +99,7 @@ def ineffective(scenarios: Sequence[Scenario], site: Site) -> dict[str, list[str
 def twin_of(here: Workspace, members: int = 0) -> Twin:
     """The calibrated twin of a workspace as the runner takes it."""
     from scenarios.runner import Twin
-    from scenarios.shared_runs import simulate_sharing
+    from scenarios.shared_runs import simulate_eight, simulate_sharing
 
     model = here.models.current()
     _same_site(model, here)
@@ -112,6 +112,7 @@ def twin_of(here: Workspace, members: int = 0) -> Twin:
         structural={str(use): float(error) for use, error in model.structural.items()},
         about={"model_id": model.model_id, "accepted": model.accepted, "reasons": list(model.reasons)},
         simulate=simulate_sharing,
+        simulate_eight=simulate_eight,
     )
 
 

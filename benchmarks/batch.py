@@ -27,7 +27,7 @@ from connectors.files import FileSource
 from connectors.settings import load_site
 from scenarios.expand import DriverRequest, Scenario, World
 from scenarios.runner import Twin, run_scenarios
-from scenarios.shared_runs import simulate_sharing
+from scenarios.shared_runs import simulate_eight, simulate_sharing
 from scenarios.worlds import synthetic
 from twin.building.parameters import Parameters
 from twin.drivers import Drivers
@@ -92,6 +92,7 @@ class Bench:
             structural={"cooling": 0.1},
             about={"model_id": "default"},
             simulate=simulate_sharing,
+            simulate_eight=simulate_eight,
         )
 
     def run(self, count: int, to: str, *, workers: int = 1, resume: bool = False, cluster: str | None = None) -> Path:

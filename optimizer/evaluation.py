@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from optimizer.experience import strangers
 from optimizer.goals import STRANGERS, Goal
 from optimizer.packing import repacked
-from scenarios.batch import Batch, run_task, tasks_of
+from scenarios.batch import Batch, bundles_of, in_order, run_bundle, tasks_of
 from scenarios.expand import DriverRequest, Scenario, Tree, World
 from scenarios.runner import Progress, Twin
 from scenarios.summary import ScenarioRuns, delta_block, kpi_block
@@ -122,11 +122,12 @@ class Rehearsal:
             parameters=self.twin.parameters,
             drivers={request: self.drivers},
             simulate=self.twin.simulate,
+            simulate_eight=self.twin.simulate_eight,
         )
         tasks = [replace(task, keep_series=False) for task in tasks_of(scenario, len(batch.parameters))]
         rows = []
-        for task in tasks:
-            rows.append(run_task(batch, task))
+        for row in in_order(run_bundle(batch, bundle) for bundle in bundles_of(batch, tasks)):
+            rows.append(row)
             if progress is not None:
                 progress(len(rows), len(tasks), name)
         return ScenarioRuns(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -33,6 +33,17 @@ class Simulator(Protocol):
         ...
 
 
+class Ensemble(Protocol):
+    """Runs the twin for several parameters, policies and seeds at once; importable by name in a worker process."""
+
+    def __call__(self, site: Site, runs: Sequence[tuple[object, Policy, int]], drivers: Drivers) -> Sequence[RunResult]:
+        """As the ``Simulator`` for each of at most ``TOGETHER`` runs, without series of zones and units."""
+        ...
+
+
+TOGETHER = 8
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Draw:
     """One draw of what is uncertain; runs of two scenarios with equal draws are a pair."""
@@ -52,6 +63,8 @@ class Batch:
     """Best parameters first, then the ensemble."""
     drivers: Mapping[DriverRequest, tuple[Drivers, ...]]
     simulate: Simulator
+    simulate_eight: Ensemble | None = None
+    """Runs that share their drivers, at once; None: each alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,14 +112,66 @@ def run_task(batch: Batch, task: Task) -> RunRow:
     drivers = drivers_of(batch, scenario, draw)
     policy = batch.site.operation.merge(scenario.policy)
     result = batch.simulate(batch.site, batch.parameters[draw.member], drivers, policy, seed=draw.seed)
+    return _row(batch, task, result)
+
+
+def _row(batch: Batch, task: Task, result: RunResult) -> RunRow:
     values = kpis(result, batch.site)
     return RunRow(
-        draw=draw,
+        draw=task.draw,
         kpis=np.array([values.get(name, np.nan) for name in KPIS]),
         daily=daily_sums(result, batch.site),
         findings=result.findings,
         series=series_of(result, batch.site) if task.keep_series else None,
     )
+
+
+Bundle = Sequence[tuple[int, Task]]
+"""Tasks that one process runs at once, with their positions among all."""
+
+
+def bundles_of(batch: Batch, tasks: Sequence[Task]) -> Iterator[Bundle]:
+    """Tasks in bundles that share their drivers; a task that keeps its series stands alone."""
+    waiting: dict[object, list[tuple[int, Task]]] = {}
+    for position, task in enumerate(tasks):
+        if batch.simulate_eight is None or task.keep_series:
+            yield [(position, task)]
+            continue
+        scenario, draw = task.scenario, task.draw
+        bundle = waiting.setdefault((scenario.request, scenario.world, draw.seed, draw.sample), [])
+        bundle.append((position, task))
+        if len(bundle) == TOGETHER:
+            yield waiting.pop((scenario.request, scenario.world, draw.seed, draw.sample))
+    yield from waiting.values()
+
+
+def run_bundle(batch: Batch, bundle: Bundle) -> list[tuple[int, RunRow]]:
+    """The runs of a bundle with what is kept of each, with their positions."""
+    if batch.simulate_eight is None or len(bundle) < FEWEST_TOGETHER:
+        return [(position, run_task(batch, task)) for position, task in bundle]
+    first = bundle[0][1]
+    drivers = drivers_of(batch, first.scenario, first.draw)
+    runs = [
+        (batch.parameters[task.draw.member], batch.site.operation.merge(task.scenario.policy), task.draw.seed)
+        for _, task in bundle
+    ]
+    results = batch.simulate_eight(batch.site, runs, drivers)
+    return [(position, _row(batch, task, result)) for (position, task), result in zip(bundle, results, strict=True)]
+
+
+def in_order(done: Iterable[list[tuple[int, RunRow]]]) -> Iterator[RunRow]:
+    """Rows of bundles in the order of their tasks; one that comes early waits."""
+    early: dict[int, RunRow] = {}
+    following = 0
+    for rows in done:
+        early.update(rows)
+        while following in early:
+            yield early.pop(following)
+            following += 1
+
+
+FEWEST_TOGETHER = 4
+"""Eight at once take as long as three alone: fewer runs are done one by one."""
 
 
 def drivers_of(batch: Batch, scenario: Scenario, draw: Draw) -> Drivers:
@@ -137,20 +202,19 @@ _MADE: list[tuple[Batch, tuple[DriverRequest, World, int, int], Drivers]] = []
 def daily_sums(result: RunResult, site: Site) -> Array:
     """Energy [kWh], cost [currency] and carbon [kg] by day and end use, shape (weights, uses, days)."""
     steps = len(result.it_power_w)
-    power = np.zeros((len(USES), steps))
-    for row, use in enumerate(USES):
-        if use in result.building.power_w:
-            power[row] = result.building.power_w[use]
-    power[USES.index(EndUse.IT)] += result.it_power_w
-    gas = USES.index(EndUse.HEATING_GAS)
-    price = np.tile(result.electricity_price_kwh, (len(USES), 1))
-    carbon = np.tile(result.carbon_kg_kwh, (len(USES), 1))
-    price[gas], carbon[gas] = site.tariff.gas_per_kwh, site.tariff.gas_carbon_kg_per_kwh
-    energy = power * (result.step_s / JOULES_PER_KWH)
-    per_day = round(SECONDS_PER_DAY / result.step_s)
-    edges = np.arange(0, steps, per_day)
-    stacked = np.stack([energy, energy * price, energy * carbon])
-    summed: Array = np.add.reduceat(stacked, edges, axis=2)
+    edges = np.arange(0, steps, round(SECONDS_PER_DAY / result.step_s))
+    summed = np.zeros((len(WEIGHTS), len(USES), len(edges)))
+    tariff, to_kwh = site.tariff, result.step_s / JOULES_PER_KWH
+    powers = {**result.building.power_w, EndUse.IT: result.it_power_w}
+    if EndUse.IT in result.building.power_w:
+        powers[EndUse.IT] = result.building.power_w[EndUse.IT] + result.it_power_w
+    for use, power in powers.items():
+        gas = use is EndUse.HEATING_GAS
+        price = tariff.gas_per_kwh if gas else result.electricity_price_kwh
+        carbon = tariff.gas_carbon_kg_per_kwh if gas else result.carbon_kg_kwh
+        energy = power * to_kwh
+        for weight, weighed in enumerate((energy, energy * price, energy * carbon)):
+            summed[weight, USES.index(use)] = np.add.reduceat(weighed, edges)
     return summed
 
 

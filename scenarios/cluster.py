@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from scenarios.batch import Batch, RunRow, Task, run_task
+from scenarios.batch import Batch, RunRow, Task, bundles_of, in_order, run_bundle
 from twin.errors import BadInputError, OutsideWorldError
 
 TRIES_PER_TASK = 5
@@ -33,19 +33,19 @@ def cluster_mapper(batch: Batch, address: str) -> Iterator[Callable[[Sequence[Ta
             message = f"no Ray cluster answers at {address}: {str(error)[:200]}; check the address or start it"
             raise OutsideWorldError(message) from error
     shared = ray.put(batch)
-    remote = ray.remote(max_retries=TRIES_PER_TASK, num_cpus=1)(run_task)
+    remote = ray.remote(max_retries=TRIES_PER_TASK, num_cpus=1)(run_bundle)
 
-    def mapped(tasks: Sequence[Task]) -> Iterator[RunRow]:
+    def done(tasks: Sequence[Task]) -> Iterator[list[tuple[int, RunRow]]]:
         pending = []
-        for task in tasks:
-            pending.append(remote.remote(shared, task))
+        for bundle in bundles_of(batch, tasks):
+            pending.append(remote.remote(shared, bundle))
             if len(pending) >= IN_FLIGHT:
                 yield ray.get(pending.pop(0))
         for reference in pending:
             yield ray.get(reference)
 
     try:
-        yield mapped
+        yield lambda tasks: in_order(done(tasks))
     finally:
         if started:
             ray.shutdown()

@@ -8,12 +8,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.batch import Batch, RunRow, Simulator, Task, run_task, steps_of, tasks_of
+from scenarios.batch import (
+    Batch,
+    Bundle,
+    Ensemble,
+    RunRow,
+    Simulator,
+    Task,
+    bundles_of,
+    in_order,
+    run_bundle,
+    steps_of,
+    tasks_of,
+)
 from scenarios.expand import DriverRequest, Scenario, Tree
 from scenarios.report import report_html
 from scenarios.results import SUMMARY, ResultsFolder, manifest_of, run_id
@@ -22,6 +34,9 @@ from scenarios.worlds import DriverProvider
 from twin.drivers import Drivers
 from twin.errors import BadInputError, OutsideWorldError
 from twin.site import Site
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 POOL_PAYS_FROM_STEPS = 3_000_000
 """Below this many steps in all, starting processes costs more than it saves."""
@@ -47,6 +62,8 @@ class Twin:
     about: Mapping[str, object]
     """What the summary says of the model: id, accepted, digests."""
     simulate: Simulator
+    simulate_eight: Ensemble | None = None
+    """Runs that share their drivers, at once; None: each alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +106,13 @@ def run_scenarios(
     """
     requests = dict.fromkeys(scenario.request for scenario in scenarios)
     drivers = {request: _drivers(provider, request) for request in requests}
-    batch = Batch(site=twin.site, parameters=twin.parameters, drivers=drivers, simulate=twin.simulate)
+    batch = Batch(
+        site=twin.site,
+        parameters=twin.parameters,
+        drivers=drivers,
+        simulate=twin.simulate,
+        simulate_eight=twin.simulate_eight,
+    )
     about = {"site": twin.site.name, "model": dict(twin.about)}
     manifest = manifest_of(scenarios, len(twin.parameters), drivers, twin.structural, about)
     name = run_id(scenarios[0].name, manifest)
@@ -178,7 +201,7 @@ def _mapper(batch: Batch, tasks: Sequence[Task], workers: int, cluster: str | No
         with cluster_mapper(batch, cluster) as mapped:
             yield mapped
     elif count <= 1:
-        yield lambda todo: (run_task(batch, task) for task in todo)
+        yield lambda todo: in_order(run_bundle(batch, bundle) for bundle in bundles_of(batch, todo))
     else:
         with _pool(batch, count) as mapped:
             yield mapped
@@ -192,8 +215,8 @@ def _set_up(batch: Batch) -> None:
     _SHARED[:] = [batch]
 
 
-def _in_worker(task: Task) -> RunRow:
-    return run_task(_SHARED[0], task)
+def _in_worker(bundle: Bundle) -> list[tuple[int, RunRow]]:
+    return run_bundle(_SHARED[0], bundle)
 
 
 @contextmanager
@@ -206,7 +229,7 @@ def _pool(batch: Batch, workers: int) -> Iterator[Mapper]:
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=fresh, initializer=_set_up, initargs=(batch,)) as pool:
         try:
-            yield lambda tasks: pool.map(_in_worker, tasks, chunksize=_chunk(len(tasks), workers))
+            yield lambda tasks: in_order(_mapped(pool, list(bundles_of(batch, tasks)), workers))
         except BrokenProcessPool as error:
             message = "a worker process died, perhaps for want of memory; run again with --resume and fewer --workers"
             raise OutsideWorldError(message) from error
@@ -215,6 +238,10 @@ def _pool(batch: Batch, workers: int) -> Iterator[Mapper]:
             raise
 
 
+def _mapped(pool: ProcessPoolExecutor, bundles: Sequence[Bundle], workers: int) -> Iterator[list[tuple[int, RunRow]]]:
+    return pool.map(_in_worker, bundles, chunksize=_chunk(len(bundles), workers))
+
+
 def _chunk(tasks: int, workers: int) -> int:
-    """Tasks sent together: few enough that all workers end together."""
+    """Bundles sent together: few enough that all workers end together."""
     return max(1, min(16, tasks // (workers * 4)))

@@ -12,10 +12,10 @@ import pytest
 
 from connectors.files import FileSource
 from connectors.settings import load_site
-from scenarios.batch import Batch, tasks_of
+from scenarios.batch import TOGETHER, Batch, bundles_of, in_order, run_bundle, run_task, tasks_of
 from scenarios.expand import DriverRequest, Scenario, expand
 from scenarios.runner import BatchResult, Twin, run_scenarios
-from scenarios.shared_runs import simulate_sharing
+from scenarios.shared_runs import simulate_eight, simulate_sharing
 from scenarios.spec import LIBRARY, read_scenario, scenario_files
 from twin.building.parameters import Parameters
 from twin.drivers import Drivers
@@ -113,3 +113,26 @@ def test_every_scenario_has_one_run_per_member(site: Site, week: Drivers) -> Non
     scenarios = library(site)
     batch = Batch(site=site, parameters=(1, 2, 3), drivers={scenarios[0].request: (week,)}, simulate=simulate_sharing)
     assert [len(tasks_of(scenario, len(batch.parameters))) for scenario in scenarios] == [3] * len(scenarios)
+
+
+def test_eight_runs_at_once_have_the_bits_of_each_alone(site: Site, week: Drivers) -> None:
+    """Policies of building and hosts, five sets of parameters and two seeds, with the hosts' heat of each run."""
+    chosen = [replace(scenario, seeds=(0, 1)) for scenario in library(site)][:6]
+    members = tuple(Parameters({"cop": 3.0 + 0.2 * k, "wall_u": 0.5 + 0.1 * k}) for k in range(5))
+    together = Batch(
+        site=site,
+        parameters=members,
+        drivers={chosen[0].request: (week,)},
+        simulate=simulate_sharing,
+        simulate_eight=simulate_eight,
+    )
+    tasks = [task for scenario in chosen for task in tasks_of(scenario, len(members))]
+    bundles = list(bundles_of(together, tasks))
+    assert max(len(bundle) for bundle in bundles) == TOGETHER
+    rows = list(in_order(run_bundle(together, bundle) for bundle in bundles))
+    for task, row in zip(tasks, rows, strict=True):
+        alone = run_task(together, task)
+        assert row.draw == task.draw
+        assert (row.series is None) == (not task.keep_series)
+        np.testing.assert_array_equal(row.kpis, alone.kpis)
+        np.testing.assert_array_equal(row.daily, alone.daily)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from twin.health import clocks, series, units
+from twin.health import balance, clocks, presence, repeated, series, units
 from twin.health.finding import Finding, FindingKind
 from twin.health.series import Series
 from twin.site import Site
@@ -23,8 +23,11 @@ SILENT_STEPS = 5
 COMPANIONS: Mapping[PointKind, tuple[PointKind, ...]] = {
     PointKind.ZONE_AIR_TEMPERATURE: (PointKind.ZONE_HEATING_SETPOINT, PointKind.ZONE_COOLING_SETPOINT),
     PointKind.AHU_SUPPLY_AIR_TEMPERATURE: (PointKind.AHU_SUPPLY_AIR_TEMPERATURE_SETPOINT,),
+    PointKind.ZONE_OCCUPANCY: presence.TRACES,
+    balance.WHOLE: balance.PARTS,
 }
-"""Kinds that must be in the frame too, since a value that stands at its setpoint is not stuck."""
+"""Kinds that must be in the frame too: a value that stands at its setpoint is not stuck, people leave traces, and the
+parts of a meter add up."""
 
 
 def examine(
@@ -46,11 +49,13 @@ def examine(
         by_kind[point.kind].append(Series(point=point, times_s=times, values=values, step_s=step_s))
     found: list[Finding] = []
     for kind in sorted(by_kind) if only is None else [kind for kind in by_kind if kind is only]:
-        targets: dict[str, list[Series]] = {one.point.of: [] for one in by_kind[kind]} | _by_owner(
+        companions: dict[str, list[Series]] = {one.point.of: [] for one in by_kind[kind]} | _by_owner(
             by_kind, COMPANIONS.get(kind, ())
         )
-        found.extend(_of_kind(site, by_kind[kind], targets))
+        found.extend(_of_kind(site, by_kind[kind], companions))
         found.extend(_silent(by_kind[kind], now))
+        if kind is balance.WHOLE:
+            found.extend(balance.drifting(by_kind))
     return sorted(found, key=lambda one: (one.point, one.start.timestamp() if one.start else 0.0, one.kind))
 
 
@@ -112,7 +117,7 @@ def _at_rows(one: Series, others: Sequence[Series]) -> Array | None:
     return np.stack(columns, axis=1)
 
 
-def _of_kind(site: Site, group: Sequence[Series], targets: Mapping[str, Sequence[Series]]) -> Iterator[Finding]:
+def _of_kind(site: Site, group: Sequence[Series], companions: Mapping[str, Sequence[Series]]) -> Iterator[Finding]:
     area = sum(zone.floor_area_m2 for zone in site.zones if zone.conditioned)
     start, table = _table(group)
     for i, one in enumerate(group):
@@ -123,7 +128,10 @@ def _of_kind(site: Site, group: Sequence[Series], targets: Mapping[str, Sequence
         if not suspected:
             yield from series.impossible(one)
             yield from series.spikes(one)
-        yield from series.stuck(one, _others(one, table, i, start), _at_rows(one, targets[one.point.of]))
+        setpoints = companions[one.point.of] if KIND_FACTS[one.point.kind].moves else ()
+        yield from series.stuck(one, _others(one, table, i, start), _at_rows(one, setpoints))
+        yield from repeated.repeated(one)
+        yield from presence.contradicted(one, companions[one.point.of], site.time_zone)
         yield from clocks.off_grid(one)
         yield from clocks.sun_clock(one, site)
     if KIND_FACTS[group[0].point.kind].moves:

@@ -82,9 +82,11 @@ class Desk:
                 session.lease.release()
 
     def _roll_back(self, session: Session, reason: str) -> PlanRecord:
+        """Turns at once, and looks at the world when nothing can be on its way to it any more."""
         if session.record().state is not _S.ROLLING_BACK:
             deadline = self._clock.now() + timedelta(seconds=session.plan.deadlines.rolling_back_s)
             session.commit("rolling back", state=_S.ROLLING_BACK, reason=reason, deadline=deadline)
+        session.lease.let_strays_land()
         return Rollback(session).run()
 
     def _release_confirmed(self, plan_id: str, actor: str, reason: str) -> PlanRecord:
@@ -118,10 +120,13 @@ class Desk:
         lease.release()
 
     def _session_if_free(self, plan_id: str, actor: str) -> Session | None:
-        """A session when no live process holds the site; the holder obeys the stop flag by itself."""
+        """A session when no live process holds the site; the holder obeys the stop flag by itself.
+
+        It may turn the plan at once; strays must have landed before it looks at the world.
+        """
         lease = self._lease()
         try:
-            lease.acquire()
+            lease.take()
         except StoppedError:
             raise
         except RefusedError:

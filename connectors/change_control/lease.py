@@ -79,12 +79,20 @@ class Lease:
         self._lock = lock
         self._holder = holder
         self._shown_at_s = 0.0
+        self._may_stray = False
         self.epoch = 0
 
     def acquire(self) -> None:
-        """Takes the site, or says who holds it.
+        """Takes the site, or says who holds it, and waits until nothing of a holder before can still be on its way.
 
-        Waits until a stray write of a holder that did not leave in good order must have landed.
+        Raises:
+            RefusedError: another process holds the site and shows life.
+        """
+        self.take()
+        self.let_strays_land()
+
+    def take(self) -> None:
+        """Takes the site, or says who holds it; before the first look at the world strays must have landed.
 
         Raises:
             RefusedError: another process holds the site and shows life.
@@ -93,8 +101,13 @@ class Lease:
             self._outwait()
         self._shown_at_s = self._clock.monotonic()
         self.epoch, clean = self._store.take_lease(self._holder)
-        if not clean:
+        self._may_stray = not clean
+
+    def let_strays_land(self) -> None:
+        """Waits as long as a write of a holder that did not leave in good order may still reach a device."""
+        if self._may_stray:
             self._pass(self._settings.write_timeout_s)
+        self._may_stray = False
         self.renew()
 
     def _outwait(self) -> None:
@@ -152,9 +165,9 @@ class Lease:
             raise FencedError(message)
 
     def release(self) -> None:
-        """Leaves in good order; a lease that is already lost is left as it is."""
+        """Leaves in good order, unless strays may still land; a lease that is already lost is left as it is."""
         with suppress(FencedError):
-            self._store.beat(self.epoch, clean=True)
+            self._store.beat(self.epoch, clean=not self._may_stray)
         self._lock.free()
 
     def drop(self) -> None:

@@ -12,7 +12,7 @@ from threading import Thread
 import pytest
 from change_world import ROOMS, room_step, setpoint
 from gateway import Gateway, serving
-from pushing_process import desk_at
+from pushing_process import SETTINGS, desk_at
 
 from connectors.simulated.trial_desk import TrialDesk
 from twin.errors import RefusedError
@@ -82,7 +82,7 @@ def site(tmp_path: Path) -> Iterator[Stopped]:
         gateway.delay_s = DELAY_S
         made = Stopped(tmp_path / "plans", gateway)
         yield made
-        if made.pusher is not None:
+        if made.pusher is not None and made.pusher.poll() is None:
             made.pusher.kill()
             made.pusher.communicate()
 
@@ -112,6 +112,19 @@ def test_a_stop_ends_a_running_push_within_a_second(site: Stopped, moment: Calla
     assert site.first_release() - asked < AT_MOST_S
     assert site.ended() == PlanState.ROLLED_BACK
     assert site.gateway.own == {}
+
+
+def test_a_stop_turns_a_plan_whose_pusher_was_killed_within_a_second(site: Stopped) -> None:
+    """The state turns at once; the releases wait until no write of the dead can be on its way any more."""
+    site.begin()
+    assert site.pusher is not None
+    site.pusher.kill()
+    site.pusher.communicate()
+    asked = site.stop()
+    assert site.turned_s < AT_MOST_S
+    assert site.last_forward() < asked
+    assert site.first_release() - asked >= SETTINGS.write_timeout_s
+    assert (site.state(), site.gateway.own) == (PlanState.ROLLED_BACK, {})
 
 
 def test_a_stop_ends_a_paused_plan_within_a_second(site: Stopped) -> None:

@@ -127,12 +127,14 @@ def structural_error(goal: Targets, run: Simulated, judged: Flags) -> dict[str, 
 
     Days, since policies move energy within days: errors that cancel over a week do not cancel there. Weeks, since an
     error that comes and goes with season and operation does not average out over a year of another operation.
-    Both times three where an end use shares a meter.
+    Both times three where an end use shares a meter. A meter that holds other loads too counts without them: an error
+    is one of the end uses, and the rest would make it look small.
     """
     errors: dict[str, float] = {EndUse.IT.value: HOST_ERROR}
     for target in sorted(goal.meters, key=lambda t: -len(t.columns)):
-        measured = np.where(judged, target.measured_w, np.nan)
-        simulated = target.simulated_w(run, goal.per_hour)
+        rest_w = target.rest_w(run, goal.per_hour)
+        measured = np.where(judged, target.measured_w, np.nan) - rest_w
+        simulated = target.simulated_w(run, goal.per_hour) - rest_w
         alone = 1.0 if len(target.columns) == 1 else SHARED_METER
         for use, column in COLUMN.items():
             if column in target.columns:

@@ -51,10 +51,18 @@ class Target:
 
     def simulated_w(self, run: Simulated, per_hour: int) -> Array:
         """What the twin says this meter showed, hourly, shape (hours,). [W]"""
-        power = hourly(run.power_w[:, list(self.columns)].sum(axis=1), per_hour)
-        if self.floating:
-            power = power + float(np.nanmedian(self.measured_w - power))
-        return power
+        power = self._own_w(run, per_hour)
+        return power + self._rest_w(power)
+
+    def rest_w(self, run: Simulated, per_hour: int) -> float:
+        """Other loads that the twin finds in the meter, 0 for one that holds its end uses alone. [W]"""
+        return self._rest_w(self._own_w(run, per_hour))
+
+    def _own_w(self, run: Simulated, per_hour: int) -> Array:
+        return hourly(run.power_w[:, list(self.columns)].sum(axis=1), per_hour)
+
+    def _rest_w(self, power: Array) -> float:
+        return float(np.nanmedian(self.measured_w - power)) if self.floating else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

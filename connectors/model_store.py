@@ -42,11 +42,12 @@ class ModelStore(Generic[M]):
     read: Callable[[str], M]
     """Makes a model of its JSON."""
 
-    def save(self, model: M) -> Path:
-        """Keeps a model and makes it the one in use."""
+    def save(self, model: M, *, use: bool = True) -> Path:
+        """Keeps a model and, unless told otherwise, makes it the one in use."""
         place = self.folder / f"{model.model_id}.json"
         self._write(place, model.to_json())
-        self._write(self.folder / CURRENT, model.model_id + "\n")
+        if use:
+            self._write(self.folder / CURRENT, model.model_id + "\n")
         return place
 
     def current(self) -> M:

@@ -36,6 +36,14 @@ def test_the_model_saved_last_is_in_use(tmp_path: Path) -> None:
     assert models.load(Text("old").model_id) == Text("old")
 
 
+def test_a_model_that_is_only_kept_leaves_the_one_in_use(tmp_path: Path) -> None:
+    models = store(tmp_path)
+    models.save(Text("old"))
+    models.save(Text("new"), use=False)
+    assert models.current() == Text("old")
+    assert models.load(Text("new").model_id) == Text("new")
+
+
 def test_without_a_model_the_way_out_is_named(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="run 'understudy calibrate' first"):
         store(tmp_path).current()

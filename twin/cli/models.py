@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,25 +38,34 @@ def calibrate(
     until: Annotated[str | None, typer.Option("--to", help="End, this moment itself left out.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A coarser fit in less than a minute.")] = False,
     seed: Annotated[int, typer.Option(help="Of the ensemble of parameters.")] = 0,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put the model in force even if it is worse than the one that is.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit the twin to the telemetry, say how well it does on weeks that it never saw, and keep the model."""
+    """Fit the twin to the telemetry, say how well it does on weeks that it never saw, and keep the model.
+
+    A model that is worse than the one in force on recent weeks is kept, but does not take its place.
+    """
     here = Workspace.at(workspace)
     zone = here.site.time_zone
     begin, end = moment(since, zone, "--from"), moment(until, zone, "--to")
     with progress_bar("calibrate") as tell:
-        model = calibrated(here, begin, end, quick=quick, seed=seed, tell=tell)
+        model = calibrated(here, begin, end, quick=quick, seed=seed, replace=replace, tell=tell)
     if not model.accepted:
         note(
             f"warning: the model was NOT ACCEPTED: {'; '.join(model.reasons)}. It is kept and can run scenarios, each "
             "marked so; 'plan propose' refuses it. Mend what the findings name or bring in more weeks"
         )
     report = here.var("models", f"{model.model_id}.html")
+    in_force = here.models.current().model_id == model.model_id
     if as_json:
-        print_json({**document(model), "report": str(report)})
+        print_json({**document(model), "in_force": in_force, "report": str(report)})
         return
     show(model)
     say(f"report: {report}")
+    if not in_force:
+        say("the model in force stays; 'understudy calibrate --replace' puts the new one in its place all the same")
 
 
 def record_of(here: Workspace, since: datetime | None = None, until: datetime | None = None) -> CalibrationData:
@@ -78,9 +88,10 @@ def calibrated(
     *,
     quick: bool = False,
     seed: int = 0,
+    replace: bool = False,
     tell: Progress | None = None,
 ) -> Model:
-    """Fits, keeps and reports a model, and makes it the one in use."""
+    """Fits, keeps and reports a model, and makes it the one in use unless that does better; findings say which."""
     from twin.calibration import calibrate as fit
     from twin.cli.calibration_report import calibration_page
 
@@ -88,10 +99,25 @@ def calibrated(
         if tell is not None:
             tell(share, 1.0, stage)
 
-    model = fit(here.site, record_of(here, since, until), seed=seed, quick=quick, progress=progress)
-    here.models.save(model)
+    data = record_of(here, since, until)
+    model = fit(here.site, data, seed=seed, quick=quick, progress=progress)
+    worse = () if replace else _against_incumbent(here, data, model)
+    model = dataclasses.replace(model, findings=worse + model.findings)
+    here.models.save(model, use=not worse)
     here.var("models", f"{model.model_id}.html").write_text(calibration_page(model), encoding="utf-8")
     return model
+
+
+def _against_incumbent(here: Workspace, data: CalibrationData, model: Model) -> tuple[str, ...]:
+    """Findings about a model that is worse than the one in force; none where it may take its place."""
+    from twin.calibration.incumbent import worse_than
+    from twin.errors import RefusedError
+
+    try:
+        old = here.models.current()
+    except RefusedError:
+        return ()
+    return tuple(f"not put in force: {why}" for why in worse_than(here.site, data, model, old))
 
 
 def document(model: Model) -> dict[str, object]:

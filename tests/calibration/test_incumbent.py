@@ -1,0 +1,92 @@
+"""A new model does not silently take the place of a better one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from test_calibrate import START, TRUTH, office, record
+
+from connectors.model_store import ModelStore
+from twin.building.parameters import Parameters
+from twin.calibration.incumbent import recent_weeks, worse_than
+from twin.cli.models import calibrated
+from twin.cli.workspace import Workspace
+from twin.model import Model
+from twin.site_match import topology_digest
+from twin.vocab import PointKind
+
+METERS = (PointKind.HVAC_ELECTRIC_POWER, PointKind.HEATING_GAS_POWER)
+POOR = Parameters({"wall_u": 0.4, "shgc": 0.2, "cop": 4.5})
+
+
+def model(parameters: Parameters, *, accepted: bool = True, weeks: tuple[int, ...] = (2, 4), days: int = 42) -> Model:
+    site = office()
+    return Model(
+        site=site.name,
+        site_digest="",
+        data_digest="",
+        code_version="1",
+        start=START,
+        end=START + timedelta(days=days),
+        seed=0,
+        accepted=accepted,
+        reasons=() if accepted else ("poor",),
+        metrics={"zone_rmse_k": 0.3},
+        parameters=parameters,
+        ensemble=(parameters,),
+        structural={},
+        hold_out_weeks=weeks,
+        topology_digest=topology_digest(site),
+    )
+
+
+def test_a_worse_model_is_told_by_temperatures_and_meters_of_weeks_it_never_saw() -> None:
+    why = worse_than(office(), record(METERS), model(POOR), model(TRUTH))
+    assert [sentence.partition(":")[0] for sentence in why] == ["zone temperatures", "meters"]
+    assert "on 2 recent weeks that the new model never saw" in why[0]
+
+
+def test_a_model_that_is_as_good_or_better_may_take_the_place() -> None:
+    assert worse_than(office(), record(METERS), model(TRUTH), model(POOR)) == ()
+    assert worse_than(office(), record(METERS), model(TRUTH), model(TRUTH)) == ()
+
+
+def test_a_model_that_is_not_accepted_does_not_replace_one_that_is() -> None:
+    old = model(POOR)
+    assert worse_than(office(), record(METERS), model(TRUTH, accepted=False), old) == (
+        f"the new model is not accepted, model {old.model_id[:12]} in force is",
+    )
+
+
+@pytest.mark.parametrize(
+    "old", [model(TRUTH, accepted=False), replace(model(TRUTH), topology_digest="of another building")]
+)
+def test_a_refused_model_or_one_of_another_building_defends_nothing(old: Model) -> None:
+    assert worse_than(office(), record(METERS), model(POOR), old) == ()
+
+
+@pytest.mark.parametrize("replace_it", [False, True])
+def test_calibrate_puts_a_worse_model_in_force_only_when_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace_it: bool
+) -> None:
+    old, poor, data = model(TRUTH), model(POOR), record(METERS)
+    store = ModelStore(tmp_path / "models", Model.from_json)
+    here = SimpleNamespace(site=office(), models=store, var=tmp_path.joinpath)
+    store.save(old)
+    monkeypatch.setattr("twin.cli.models.record_of", lambda *_: data)
+    monkeypatch.setattr("twin.calibration.calibrate", lambda *_, **__: poor)
+    kept = calibrated(cast("Workspace", here), replace=replace_it)
+    assert store.load(kept.model_id) == kept
+    assert store.current() == (kept if replace_it else old)
+    assert [one.startswith("not put in force: ") for one in kept.findings] == ([] if replace_it else [True, True])
+
+
+def test_weeks_after_the_old_record_count_where_there_are_any() -> None:
+    new = model(TRUTH, weeks=(1, 2, 3, 4, 5))
+    assert recent_weeks(new, model(TRUTH, days=21)) == [3, 4, 5]
+    assert recent_weeks(new, model(TRUTH, days=42)) == [2, 3, 4, 5]

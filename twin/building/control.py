@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.building.compiled import compiled
-from twin.building.exchange import UNIT_SIZE, ZONE_SIZE, highest_member, of_table, of_unit
+from twin.building.exchange import UNIT_SIZE, ZONE_SIZE, highest_member, highest_two, of_table, of_unit
 from twin.building.lanes import WIDTH, Lanes, Mask, any_of, fill, least, load, most, pick, store
 from twin.building.program import Program
 from twin.building.program_records import ProgramRecords, program_records
@@ -256,17 +256,15 @@ def decide(
     inside = 0.0
     for z in range(people.shape[1]):
         inside += people[row, z]
+    for block in range(at.unit_blocks):
+        _schedule(at, program, zones, units, inside, i, block)
     for block in range(at.zone_blocks):
         here = block * ZONE_SIZE + EMPTY_S * WIDTH
         there = of_table(at, people, row, block, 0.0) >= PERSON
         store(zones, here, pick(there, 0.0, load(zones, here) + program.step_s))
-    for block in range(at.unit_blocks):
-        _schedule(at, program, zones, units, inside, i, block)
-    for block in range(at.zone_blocks):
         _set_bands(at, program, zones, units, i, block)
     for u in range(at.units):
-        highest_member(at, zones, OUTSIDE, units, OUTSIDE_OF_UNIT, u, COLDEST)
-        highest_member(at, zones, WARMEST, units, WARMEST_OF_UNIT, u, COLDEST)
+        highest_two(at, zones, OUTSIDE, units, OUTSIDE_OF_UNIT, u, COLDEST)
     for block in range(at.unit_blocks):
         _settle_orders(at, program, units, i, block)
 

@@ -73,6 +73,48 @@ def add_above(at: Layout, zones: Array, row: int, units: Array, into: int, u: in
 
 
 @exact
+def add_two(at: Layout, zones: Array, row: int, units: Array, into: int, u: int) -> None:  # pragma: no cover
+    """Sums of a row and of the next over the zones of a unit."""
+    here = at.unit_at[u] + into * WIDTH
+    if at.batch:
+        one, two = fill(0.0), fill(0.0)
+        for k in range(at.first[u], at.first[u + 1]):
+            place = at.member_at[k] + row * WIDTH
+            one, two = one + load(zones, place), two + load(zones, place + WIDTH)
+        store(units, here, one)
+        store(units, here + WIDTH, two)
+    else:
+        first, second = 0.0, 0.0
+        for k in range(at.first[u], at.first[u + 1]):
+            place = at.member_at[k] + row * WIDTH
+            first, second = first + zones[place], second + zones[place + WIDTH]
+        units[here] = first
+        units[here + WIDTH] = second
+
+
+@exact
+def highest_two(
+    at: Layout, zones: Array, row: int, units: Array, into: int, u: int, floor: float
+) -> None:  # pragma: no cover
+    """Largest values of a row and of the next over the zones of a unit, ``floor`` where it has none."""
+    here = at.unit_at[u] + into * WIDTH
+    if at.batch:
+        one, two = fill(floor), fill(floor)
+        for k in range(at.first[u], at.first[u + 1]):
+            place = at.member_at[k] + row * WIDTH
+            one, two = most(one, load(zones, place)), most(two, load(zones, place + WIDTH))
+        store(units, here, one)
+        store(units, here + WIDTH, two)
+    else:
+        first, second = floor, floor
+        for k in range(at.first[u], at.first[u + 1]):
+            place = at.member_at[k] + row * WIDTH
+            first, second = max(first, zones[place]), max(second, zones[place + WIDTH])
+        units[here] = first
+        units[here + WIDTH] = second
+
+
+@exact
 def highest_member(
     at: Layout, zones: Array, row: int, units: Array, into: int, u: int, floor: float
 ) -> None:  # pragma: no cover

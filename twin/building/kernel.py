@@ -11,8 +11,8 @@ from twin.building.exchange import (
     UNIT_SIZE,
     ZONE_SIZE,
     add_above,
-    add_members,
     add_power,
+    add_two,
     share_heat,
 )
 from twin.building.lanes import WIDTH, fill, load, pick, store, store_first
@@ -40,7 +40,6 @@ from twin.building.rows import (
     HEAT,
     HEATING_C,
     IS_VAV,
-    LEAK,
     LEAK_SUM,
     LIGHTS_TO_RETURN,
     LIGHTS_W,
@@ -59,7 +58,6 @@ from twin.building.rows import (
     RATIO,
     RETURNED_W,
     RETURNS,
-    ROOM,
     ROOM_SUM,
     RUN,
     SKY_K,
@@ -70,7 +68,6 @@ from twin.building.rows import (
     SUPPLY_RATIO,
     UNIT_FLOW,
     UNIT_ROWS,
-    UPWARD_W,
     VAV_ON,
     WALL_RISE,
     WET,
@@ -154,9 +151,8 @@ def _prepare(at: Layout, fixed: Fixed, out: Surroundings, state: State, i: int) 
         gain_heat(at, fixed, out, state, i, block)
         float_free(at, fixed, state, out.outdoor_c[i], block)
     for u in range(at.units):
-        add_members(at, zones, RETURNED_W, units, LIGHTS_W, u)
+        add_two(at, zones, RETURNED_W, units, LIGHTS_W, u)
         if at.plenums:
-            add_members(at, zones, UPWARD_W, units, CEILING_W, u)
             add_above(at, zones, FLOOR_W, units, SLAB_W, u)
 
 
@@ -183,11 +179,9 @@ def _settle_air(at: Layout, fixed: Fixed, state: State, outdoor_ratio: float, bl
     """Move plenum air, slabs and the humidity ratio of a block of units to the end of the step."""
     zones, units, here, own = state.zones, state.units, block * UNIT_SIZE, block * UNIT_ROWS * WIDTH
     for u in range(at.first_unit[block], at.first_unit[block + 1]):
-        add_members(at, zones, WET, units, WET_SUM, u)
-        add_members(at, zones, LEAK, units, LEAK_SUM, u)
+        add_two(at, zones, WET, units, WET_SUM, u)
         if at.plenums:
-            add_members(at, zones, FLOW, units, FLOW_SUM, u)
-            add_members(at, zones, ROOM, units, ROOM_SUM, u)
+            add_two(at, zones, FLOW, units, FLOW_SUM, u)
     if at.plenums:
         plenum = load(fixed.units, own + HAS_PLENUM * WIDTH) > 0.5
         before, slab_c = load(units, here + PLENUM_C * WIDTH), load(units, here + SLAB_C * WIDTH)
@@ -205,7 +199,9 @@ def _settle_air(at: Layout, fixed: Fixed, state: State, outdoor_ratio: float, bl
 
 @compiled
 def _write(table: Array, i: int, records: Array, size: int, row: int, block: int) -> None:  # pragma: no cover
-    """A row of a block of zones or units into row ``i`` of a series."""
+    """A row of a block of zones or units into row ``i`` of a series, if it is kept."""
+    if i >= table.shape[0]:
+        return
     width, first = table.shape[1], block * WIDTH
     count = min(width - first, WIDTH)
     store_first(table, i * width + first, count, load(records, block * size + row * WIDTH))

@@ -140,12 +140,15 @@ class BuildingModel(_Stepped):
         *,
         sun: Sun | None = None,
         given: tuple[Array, Array] | None = None,
+        zone_flows: bool = False,
     ) -> None:
         sun = sun or sun_on(site, drivers)
         moved = _moved_by_hand_w(site, parameters, drivers, sun)
         out = _surroundings(site, drivers, sun, _sum_w(drivers.other_gain_w, moved), given)
         super().__init__(site, [(parameters, program)], drivers, out, batch=False)
         self._owns_other = False
+        if zone_flows:
+            self.series = self.series._replace(zone_flow=np.empty((self.steps, len(site.zones))))
 
     @property
     def other_w(self) -> Array:
@@ -325,7 +328,8 @@ def _state(at: Layout) -> State:
 
 
 def _series(steps: int, zones: int, units: int, *, batch: bool) -> Series:
-    of_zones = ("zone_c", "heating_c", "cooling_c", "co2_ppm", "zone_flow")
+    of_zones = ("zone_c", "heating_c", "cooling_c", "co2_ppm")
     kept = 0 if batch else steps
     tables = {name: np.empty((kept, zones if name in of_zones else units)) for name in Series._fields}
+    tables |= {"zone_flow": np.empty((0, zones))}
     return Series(**(tables | {"power_w": np.empty((len(HVAC_USES) * (WIDTH if batch else 1), steps))}))

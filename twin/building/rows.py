@@ -51,7 +51,7 @@ def _offsets(*sizes: int) -> tuple[int, ...]:
 # Numbers for the check of a zone's heat balance.
 CAPACITY, BOUNDARY, MEAN_KEEP, MEAN_GAIN, BALANCE_ROWS = _offsets(4, 4, 16, 16)
 
-# State of a zone and what is found in a step.
+# State of a zone and what is found in a step; rows that are summed together stand together, as in the unit's.
 (
     NODE,
     HEAT,
@@ -60,7 +60,6 @@ CAPACITY, BOUNDARY, MEAN_KEEP, MEAN_GAIN, BALANCE_ROWS = _offsets(4, 4, 16, 16)
     EMPTY_S,
     HEATING_C,
     COOLING_C,
-    LEAK,
     CLOSED_C,
     FREE_C,
     RISE,
@@ -77,6 +76,7 @@ CAPACITY, BOUNDARY, MEAN_KEEP, MEAN_GAIN, BALANCE_ROWS = _offsets(4, 4, 16, 16)
     UPWARD_W,
     FLOOR_W,
     WET,
+    LEAK,
     MOIST_RATIO,
     SHARE_OF_ZONE,
     SUPPLY_OF_ZONE,

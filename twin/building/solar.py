@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 import numpy as np
@@ -26,27 +27,41 @@ def sun_direction(location: Location, start: datetime, steps: int, step_s: float
     Low-precision formulas, good to about 0.01° between 1950 and 2050; on vectors, so that no angle is taken back.
     Source: Michalsky, Solar Energy 40 (1988) 227; Astronomical Almanac, "Low precision formulas for the sun".
     """
-    seconds = start.timestamp() + (np.arange(steps) + 0.5) * step_s
-    days = seconds / 86_400.0 + 2_440_587.5 - 2_451_545.0
-    mean_longitude = np.deg2rad(280.460 + 0.9856474 * days)
-    anomaly = np.deg2rad(357.528 + 0.9856003 * days)
-    sine = np.sin(anomaly)
-    longitude = mean_longitude + np.deg2rad(1.915 * sine + 0.040 * sine * np.cos(anomaly))
-    obliquity = np.deg2rad(23.439 - 4e-7 * days)
-    sidereal = np.deg2rad(15.0 * (6.697375 + 0.0657098242 * days + (days - np.floor(days) + 0.5) % 1.0 * 24.0))
-    turned = sidereal + np.deg2rad(location.longitude_deg)
+    days = (start.timestamp() + 0.5 * step_s) / 86_400.0 + 2_440_587.5 - 2_451_545.0
+    ahead = step_s / 86_400.0
+
+    def turning(degrees: float, degrees_1_day: float) -> tuple[Array, Array]:
+        return _turning(np.deg2rad(degrees + degrees_1_day * days), np.deg2rad(degrees_1_day * ahead), steps)
+
+    sine, cosine = turning(357.528, 0.9856003)
+    centre = np.deg2rad(1.915 * sine + 0.040 * sine * cosine)
+    mean_sine, mean_cosine = turning(280.460, 0.9856474)
+    square = centre * centre
+    centre_sine = centre * (1.0 - square / 6.0 * (1.0 - square / 20.0 * (1.0 - square / 42.0)))
+    centre_cosine = 1.0 - square / 2.0 * (1.0 - square / 12.0 * (1.0 - square / 30.0 * (1.0 - square / 56.0)))
+    longitude_sine = mean_sine * centre_cosine + mean_cosine * centre_sine
+    equinox = mean_cosine * centre_cosine - mean_sine * centre_sine
+    obliquity_sine, obliquity_cosine = turning(23.439, -4e-7)
+    sidereal = 15.0 * (6.697375 + 12.0) + location.longitude_deg
+    turned_sine, turned_cosine = turning(sidereal, 15.0 * (0.0657098242 + 24.0))
     # towards the vernal equinox, in the plane of the equator across it, and along the pole
-    equinox, across, pole = (
-        np.cos(longitude),
-        np.cos(obliquity) * np.sin(longitude),
-        np.sin(obliquity) * np.sin(longitude),
-    )
-    turned_sine, turned_cosine = np.sin(turned), np.cos(turned)
+    across, pole = obliquity_cosine * longitude_sine, obliquity_sine * longitude_sine
     meridian = turned_cosine * equinox + turned_sine * across
     east = turned_cosine * across - turned_sine * equinox
     latitude = np.deg2rad(location.latitude_deg)
     up = np.sin(latitude) * pole + np.cos(latitude) * meridian
     return up, east, np.cos(latitude) * pole - np.sin(latitude) * meridian
+
+
+def _turning(first: float, step: float, steps: int) -> tuple[Array, Array]:
+    """Sine and cosine of an angle that turns evenly, shape (steps,): by the sum of a coarse and a fine angle. [rad]"""
+    fine = max(math.isqrt(steps), 1)
+    large = first + np.arange(-(-steps // fine)) * (fine * step)
+    small = np.arange(fine) * step
+    large_sine, large_cosine = np.sin(large)[:, None], np.cos(large)[:, None]
+    sine = large_sine * np.cos(small) + large_cosine * np.sin(small)
+    cosine = large_cosine * np.cos(small) - large_sine * np.sin(small)
+    return sine.ravel()[:steps], cosine.ravel()[:steps]
 
 
 def sun_position(location: Location, start: datetime, steps: int, step_s: float) -> tuple[Array, Array]:

@@ -67,6 +67,7 @@ class Series(NamedTuple):
     cooling_c: Array
     co2_ppm: Array
     zone_flow: Array
+    """Shape (T, Z), without rows where it is not asked for. [kg/s]"""
     run: Array
     supply_c: Array
     flow: Array

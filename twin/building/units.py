@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.building.compiled import compiled
-from twin.building.exchange import UNIT_SIZE, ZONE_SIZE, add_members, of_unit
+from twin.building.exchange import UNIT_SIZE, ZONE_SIZE, add_members, add_two, of_unit
 from twin.building.lanes import WIDTH, Lanes, Mask, any_of, fill, least, load, most, pick, store
 from twin.building.moist_air import wet_bulb_c
 from twin.building.plant import (
@@ -204,8 +204,7 @@ def _try_supply(
     for k in range(at.served_first[block], at.served_first[block + 1]):
         _set_boxes(at, fixed, state, at.served[k])
     for u in range(at.first_unit[block], at.first_unit[block + 1]):
-        add_members(at, state.zones, FLOW, units, FLOW_SUM, u)
-        add_members(at, state.zones, ROOM, units, ROOM_SUM, u)
+        add_two(at, state.zones, FLOW, units, FLOW_SUM, u)
         add_members(at, state.zones, REHEAT, units, REHEAT_SUM, u)
     law = law_at(fixed.units, block * UNIT_ROWS * WIDTH)
     on = load(units, here + VAV_ON * WIDTH) > 0.5

@@ -98,6 +98,7 @@ class Bench:
             stretch.program,
             sun=stretch.sun,
             given=stretch.given if supply_given else None,
+            zone_flows=True,
         )
         if stretch.drivers.host_power_w is not None:
             model.other_w[:] += np.nan_to_num(stretch.drivers.host_power_w)

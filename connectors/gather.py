@@ -6,8 +6,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -17,9 +19,9 @@ from twin.ports import TelemetrySource
 QUEUE_FRAMES = 8
 """Frames that wait for the store; sources stand still when it is full."""
 CHUNK_ROWS = 50_000
-GATHER_EVENTS_S = 0.3
-"""How long a woken round waits for further events."""
-LONGEST_BACK_OFF_S = 900.0
+RETRY_S = 5.0
+"""Pause before a source that failed is asked again; doubles."""
+LOOK_S = 0.2
 
 Sink = Callable[[str, pd.DataFrame], None]
 """Takes the rows of a source; called from one thread only."""
@@ -31,8 +33,10 @@ class SourceHealth:
 
     name: str
     ok: bool = True
+    asked: bool = False
+    """Whether an attempt has ended yet."""
     rows: int = 0
-    """Rows of the last attempt."""
+    """Rows delivered so far."""
     reached: datetime | None = None
     """Everything before this moment has been fetched; the next attempt begins here."""
     failures: int = 0
@@ -46,18 +50,47 @@ class _Parcel:
     """Rows on their way, or the end of a source's attempt."""
 
     name: str
+    until: datetime
+    """The end of the span that was asked for."""
     frame: pd.DataFrame | None = None
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pace:
+    """What the threads of a following share."""
+
+    stop: threading.Event
+    now: Callable[[], datetime]
+    every_s: float
+    waiting: queue.Queue[_Parcel] = field(default_factory=lambda: queue.Queue(QUEUE_FRAMES))
+    asked: dict[str, float] = field(default_factory=dict)
+    """Sources that are being asked, and since when on the monotonic clock. [s]"""
 
 
 class Gatherer:
     """Keeps what each source has delivered; sources that fail never stop the others."""
 
-    def __init__(self, sources: Mapping[str, TelemetrySource], sink: Sink, *, timeout_s: float = 120.0) -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, TelemetrySource],
+        sink: Sink,
+        *,
+        timeout_s: float = 120.0,
+        reached: Mapping[str, datetime] = MappingProxyType({}),
+    ) -> None:
+        """Begins with nothing fetched.
+
+        Args:
+            sources: by name.
+            sink: takes the rows.
+            timeout_s: when a source that doesn't end counts as failed. [s]
+            reached: where sources stand already.
+        """
         self._sources = sources
         self._sink = sink
         self._timeout_s = timeout_s
-        self._health = {name: SourceHealth(name=name) for name in sources}
+        self._health = {name: SourceHealth(name=name, reached=reached.get(name)) for name in sources}
         self._running: dict[str, threading.Thread] = {}
 
     @property
@@ -83,14 +116,13 @@ class Gatherer:
                 target=self._fetch, args=(name, start, until, waiting, stopped), name=f"fetch {name}", daemon=True
             )
             self._running[name] = work
-            self._health[name] = replace(self._health[name], rows=0)
             open_.add(name)
             work.start()
-        self._drain(open_, waiting, until)
+        self._drain(open_, waiting)
         stopped.set()
         return self.health
 
-    def _drain(self, open_: set[str], waiting: queue.Queue[_Parcel], until: datetime) -> None:
+    def _drain(self, open_: set[str], waiting: queue.Queue[_Parcel]) -> None:
         end = time.monotonic() + self._timeout_s
         while open_:
             try:
@@ -99,22 +131,25 @@ class Gatherer:
                 for name in sorted(open_):
                     self._failed(name, f"no end within {self._timeout_s:g} s")
                 return
-            if parcel.frame is not None:
-                self._sink(parcel.name, parcel.frame)
-                known = self._health[parcel.name]
-                self._health[parcel.name] = replace(known, rows=known.rows + len(parcel.frame))
-                continue
-            open_.discard(parcel.name)
-            if parcel.error is None:
-                self._health[parcel.name] = replace(
-                    self._health[parcel.name], ok=True, reached=until, failures=0, told=""
-                )
-            else:
-                self._failed(parcel.name, parcel.error)
+            if self._settle(parcel):
+                open_.discard(parcel.name)
+
+    def _settle(self, parcel: _Parcel) -> bool:
+        """Takes in what came; whether it was the end of an attempt."""
+        known = self._health[parcel.name]
+        if parcel.frame is not None:
+            self._sink(parcel.name, parcel.frame)
+            self._health[parcel.name] = replace(known, rows=known.rows + len(parcel.frame))
+            return False
+        if parcel.error is None:
+            self._health[parcel.name] = replace(known, ok=True, asked=True, reached=parcel.until, failures=0, told="")
+        else:
+            self._failed(parcel.name, parcel.error)
+        return True
 
     def _failed(self, name: str, why: str) -> None:
         known = self._health[name]
-        self._health[name] = replace(known, ok=False, failures=known.failures + 1, told=why)
+        self._health[name] = replace(known, ok=False, asked=True, failures=known.failures + 1, told=why)
 
     def _fetch(
         self,
@@ -123,47 +158,59 @@ class Gatherer:
         until: datetime,
         waiting: queue.Queue[_Parcel],
         stopped: threading.Event,
-    ) -> None:
+    ) -> bool:
+        """Puts rows and the end of an attempt into the queue; whether the source delivered."""
         try:
             rows = self._sources[name].fetch(since, until)
         except (UnderstudyError, OSError) as error:
-            _put(waiting, _Parcel(name, error=str(error)), stopped)
-            return
+            _put(waiting, _Parcel(name, until, error=str(error)), stopped)
+            return False
         for first in range(0, len(rows), CHUNK_ROWS):
-            _put(waiting, _Parcel(name, rows.iloc[first : first + CHUNK_ROWS]), stopped)
-        _put(waiting, _Parcel(name), stopped)
+            _put(waiting, _Parcel(name, until, rows.iloc[first : first + CHUNK_ROWS]), stopped)
+        _put(waiting, _Parcel(name, until), stopped)
+        return True
 
     def follow(
-        self,
-        stop: threading.Event,
-        now: Callable[[], datetime],
-        every_s: float,
-        told: Callable[[SourceHealth], None],
-        wake: threading.Event | None = None,
-    ) -> None:
-        """Gathers again and again until ``stop`` is set; waits longer when every source fails.
+        self, stop: threading.Event, now: Callable[[], datetime], every_s: float, told: Callable[[SourceHealth], None]
+    ) -> Mapping[str, SourceHealth]:
+        """Gathers from each source at its own pace until ``stop`` is set; how each fared at last.
+
+        A source that fails is asked again after ``RETRY_S``, then ever more rarely until ``every_s``; one that hangs
+        holds up nobody but itself.
 
         Args:
             stop: ends it.
             now: the clock.
-            every_s: pause between rounds.
-            told: hears of each source whose state changed.
-            wake: ends a pause early, as when a source tells that something happened; to be set with ``stop`` too.
+            every_s: pause between two attempts at a source that delivers.
+            told: hears of each source whose state changed, and of each that has answered first.
         """
-        wake = wake or stop
-        since = now() - timedelta(seconds=every_s)
-        before: Mapping[str, SourceHealth] = {}
-        while not stop.is_set():
-            health = self.gather(since, now())
-            for name, state in health.items():
-                if name not in before or before[name].ok != state.ok:
+        pace = _Pace(stop=stop, now=now, every_s=every_s)
+        for name in self._sources:
+            threading.Thread(target=self._keep_fetching, args=(name, pace), name=f"follow {name}", daemon=True).start()
+        before: dict[str, bool] = {}
+        while not (stop.is_set() and pace.waiting.empty()):
+            with suppress(queue.Empty):
+                self._settle(pace.waiting.get(timeout=LOOK_S))
+            self._blame_the_hanging(pace.asked)
+            for name, state in self._health.items():
+                if state.asked and before.get(name) != state.ok:
+                    before[name] = state.ok
                     told(state)
-            before = health
-            worst = min((state.failures for state in health.values()), default=0)
-            if wake.wait(min(LONGEST_BACK_OFF_S, every_s * 2.0 ** min(worst, 10))):
-                stop.wait(GATHER_EVENTS_S)  # what belongs together comes together
-                if wake is not stop:
-                    wake.clear()
+        return self.health
+
+    def _keep_fetching(self, name: str, pace: _Pace) -> None:
+        failures = 0
+        while not pace.stop.is_set():
+            pace.asked[name] = time.monotonic()
+            ok = self._fetch(name, self._health[name].reached, pace.now(), pace.waiting, pace.stop)
+            pace.asked.pop(name)
+            failures = 0 if ok else failures + 1
+            pace.stop.wait(pace.every_s if ok else min(pace.every_s, RETRY_S * 2.0 ** min(failures - 1, 10)))
+
+    def _blame_the_hanging(self, asked: Mapping[str, float]) -> None:
+        for name, began in list(asked.items()):
+            if time.monotonic() - began > self._timeout_s and self._health[name].ok:
+                self._failed(name, f"no end within {self._timeout_s:g} s")
 
 
 class Delivered:
@@ -186,19 +233,18 @@ class Delivered:
 
 
 def delivered(
-    sources: Mapping[str, TelemetrySource], since: datetime | None, until: datetime | None, now: datetime
+    sources: Mapping[str, TelemetrySource], since: Mapping[str, datetime], until: datetime
 ) -> tuple[Mapping[str, Delivered], Mapping[str, SourceHealth]]:
     """Everything that the sources have in the span, fetched from all at once, and how each fares.
 
     Args:
         sources: by name.
-        since: start; each source's own default when None.
-        until: end; ``now`` when None.
-        now: the present.
+        since: start by name; a source's own default where it has none.
+        until: end.
     """
     frames: dict[str, list[pd.DataFrame]] = {name: [] for name in sources}
-    gatherer = Gatherer(sources, lambda name, frame: frames[name].append(frame))
-    health = gatherer.gather(since, until or now)
+    gatherer = Gatherer(sources, lambda name, frame: frames[name].append(frame), reached=since)
+    health = gatherer.gather(None, until)
     return {name: Delivered(name, found if health[name].ok else []) for name, found in frames.items()}, health
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,8 @@ from twin.vocab import PointKind
 
 EXAMINED_ROWS = 2_500_000
 """Rows of one kind that are examined at once, the newest ones, which bounds memory."""
+EXAMINE_EVERY_S = 3600.0
+"""How often data health is looked at anew while connectors are followed."""
 Told = Callable[[float, float, str], None]
 
 
@@ -114,7 +117,7 @@ def ingest(
         files: files to read instead of those of the site file; they belong to the single source that is named.
         since: leaves out earlier rows.
         until: leaves out this moment and later.
-        histories: connectors with history, for sources that name one.
+        histories: connectors to fetch from, for sources that name one.
         anew: what the store holds of the sources' points goes first, as after a corrected unit.
         progress: told how far it is.
 
@@ -134,11 +137,42 @@ def ingest(
         with telemetry.store.collecting() as collector:
             quarantined += _collect(batches, collector, telemetry, now, site_file.site.step_s, findings)
         done[name] = collector.total
-        findings += source.delivery.findings() if source is not None else []
-        findings += _of_delivery(name, collector.total)
+        if source is not None:  # a connector is asked for some of the past again on purpose
+            findings += [*source.delivery.findings(), *_of_delivery(name, collector.total)]
     findings += health(site_file, telemetry.store, progress)
     telemetry.record(findings)
     return Ingested(sources=done, quarantined=quarantined, findings=tuple(findings))
+
+
+class LiveIntake:
+    """Takes rows of connectors into the store as they come; those from the future are set apart."""
+
+    def __init__(self, site_file: SiteFile, telemetry: Telemetry, names: Sequence[str] = ()) -> None:
+        """Begins with the health as the last ingest left it.
+
+        Args:
+            site_file: the site with its sources.
+            telemetry: where rows go.
+            names: sources that are wanted; all where empty.
+        """
+        self._site_file = site_file
+        self._telemetry = telemetry
+        self._mappings = [mapping for name, mapping in site_file.sources.items() if not names or name in names]
+        self._examined = time.monotonic()
+
+    def take(self, connector: str, rows: pd.DataFrame, now: datetime) -> None:
+        """Rows of a connector that have just come."""
+        for mapping in self._mappings:
+            if mapping.block.connector == connector:
+                self._keep(_renamed(rows, mapping), now)
+        if time.monotonic() - self._examined >= EXAMINE_EVERY_S:
+            self._telemetry.record(health(self._site_file, self._telemetry.store))
+            self._examined = time.monotonic()
+
+    def _keep(self, rows: pd.DataFrame, now: datetime) -> None:
+        future, _ = future_rows(rows, now, self._site_file.site.step_s)
+        self._telemetry.quarantine.append(future)
+        self._telemetry.store.append(rows.drop(index=future.index))
 
 
 def health(site_file: SiteFile, store: ParquetTelemetryStore, progress: Told | None = None) -> list[Finding]:
@@ -200,9 +234,18 @@ def _batches(
         return source.batches(since, until, files=files or None, progress=progress), source
     history = histories.get(mapping.block.connector)
     if history is None:
-        message = f"source {name}: connector {mapping.block.connector!r} has no history; use 'files:' instead"
+        message = (
+            f"source {name}: nothing can be fetched from connector {mapping.block.connector!r}; use 'files:' instead"
+        )
         raise BadInputError(message)
-    return iter([renamed(history.fetch(since, until), mapping)]), None
+    rows = _renamed(history.fetch(since, until), mapping)
+    return iter([rows[_within(rows["timestamp"], since, until)]]), None
+
+
+def _within(stamps: pd.Series[pd.Timestamp], since: datetime | None, until: datetime | None) -> pd.Series[bool]:
+    """Which stamps lie in a span; a system without history answers with now whatever was asked."""
+    first, last = pd.Timestamp.min.tz_localize("UTC"), pd.Timestamp.max.tz_localize("UTC")
+    return stamps.between(since or first, until or last, inclusive="left")
 
 
 def renamed(rows: pd.DataFrame, mapping: SourceMapping) -> pd.DataFrame:

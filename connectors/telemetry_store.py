@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +138,11 @@ class ParquetTelemetryStore:
         if not paths:
             return None
         return min(_stamps(paths[0])), max(_stamps(paths[-1]))
+
+    def newest(self, points: Sequence[PointId]) -> datetime | None:
+        """Time of the newest row of any of the points, None where there is none."""
+        stamps = self._newest(points).values()
+        return datetime.fromtimestamp(max(stamps) / 1e6, UTC) if stamps else None
 
     def _months(self, since: datetime | None, until: datetime | None) -> list[Path]:
         """Files of the months that touch a period, oldest first."""

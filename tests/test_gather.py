@@ -30,7 +30,7 @@ class Minutely:
         if self.dead:
             message = f"{self.name} does not answer"
             raise OutsideWorldError(message)
-        times = pd.date_range(since, until, freq="min", inclusive="left")
+        times = pd.date_range(pd.Timestamp(since).ceil("min"), until, freq="min", inclusive="left")
         return pd.DataFrame({"timestamp": times, "point": self.name, "value": 1.0})
 
 
@@ -96,15 +96,48 @@ def test_a_slow_store_holds_the_sources_back(monkeypatch: pytest.MonkeyPatch) ->
     assert most <= module.QUEUE_FRAMES
 
 
-def test_following_tells_changes_of_health_and_stops() -> None:
-    source, told, stop = Minutely("s"), [], threading.Event()
-    clock = iter(NOON + n * HOUR for n in range(100))
+def followed(sources: dict, store: Store, seconds: float, **settings: float) -> tuple[list, dict]:
+    """States that were told, and the last health, of following for so long."""
+    told, stop = [], threading.Event()
+    threading.Timer(seconds, stop.set).start()
+    began = time.monotonic()
 
-    def hear(state) -> None:
-        told.append(state.ok)
-        source.dead = not source.dead
-        if len(told) == 3:
-            stop.set()
+    def now() -> datetime:
+        return NOON + (time.monotonic() - began) * HOUR
 
-    Gatherer({"s": source}, Store()).follow(stop, lambda: next(clock), 0.01, hear)
-    assert told == [True, False, True]
+    gatherer = Gatherer(sources, store, reached=dict.fromkeys(sources, NOON), **settings)
+    return told, gatherer.follow(stop, now, 0.05, lambda state: told.append((state.name, state.ok)))
+
+
+def test_following_tells_changes_and_fetches_what_was_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Minutes of an hour a second: the source that was dead for a while has every minute in the end."""
+    monkeypatch.setattr(module, "RETRY_S", 0.02)
+    good, bad, store = Minutely("good"), Minutely("bad"), Store()
+    bad.dead = True
+    threading.Timer(0.4, lambda: setattr(bad, "dead", False)).start()
+    told, health = followed({"good": good, "bad": bad}, store, 1.0)
+    assert [ok for name, ok in told if name == "bad"] == [False, True]
+    assert [ok for name, ok in told if name == "good"] == [True]
+    for name in ("good", "bad"):
+        times = sorted(store.rows[name])
+        assert times[0] == NOON
+        assert len(times) == (times[-1] - times[0]) / timedelta(minutes=1) + 1
+        assert health[name].reached >= NOON + 0.8 * HOUR
+
+
+def test_a_source_that_hangs_is_named_and_holds_up_nobody_who_is_followed() -> None:
+    quick, stuck, store = Minutely("quick"), Minutely("stuck", delay_s=3.0), Store()
+    told, health = followed({"quick": quick, "stuck": stuck}, store, 1.0, timeout_s=0.3)
+    assert ("stuck", False) in told
+    assert len(quick.asked) >= 5
+    assert health["stuck"].told == "no end within 0.3 s"
+
+
+def test_a_failing_source_is_asked_again_soon_and_then_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_S", 0.1)
+    source = Minutely("s")
+    source.dead = True
+    stop = threading.Event()
+    threading.Timer(1.2, stop.set).start()
+    Gatherer({"s": source}, Store(), reached={"s": NOON}).follow(stop, lambda: NOON + HOUR, 60.0, lambda _: None)
+    assert len(source.asked) == 4  # at once, after 0.1, 0.3 and 0.7 s; the next would come after 1.5 s

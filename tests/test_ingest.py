@@ -266,7 +266,7 @@ def test_a_connector_with_history_is_a_source(tmp_path: Path) -> None:
     done = ingest(site_file, telemetry, now=now, histories={"bms": _History()})
     assert done.total.new == 96
     assert telemetry.store.counts() == {"core/zone_air_temperature": 96}
-    with pytest.raises(BadInputError, match="'bms' has no history"):
+    with pytest.raises(BadInputError, match="nothing can be fetched from connector 'bms'"):
         ingest(site_file, telemetry, now=now)
 
 

@@ -97,6 +97,15 @@ class TelemetrySource(Protocol):
         ...
 
 
+@runtime_checkable
+class LiveSource(TelemetrySource, Protocol):
+    """A source that stays connected until it is closed: the history of a system, or its values as of now."""
+
+    def close(self) -> None:
+        """Ends connections."""
+        ...
+
+
 class TelemetryStore(Protocol):
     """Long-form telemetry on disk: one writer, many readers."""
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,13 +22,17 @@ from twin.cli.output import (
     var,
 )
 from twin.errors import BadInputError
+from twin.ports import LiveSource
 
 if TYPE_CHECKING:
-    from connectors.ingest import Ingested
+    import pandas as pd
+
+    from connectors.ingest import Ingested, LiveIntake, Telemetry
     from connectors.settings import SiteFile
-    from twin.ports import TelemetrySource
 
 LISTED = 40
+OVERLAP = timedelta(days=1)
+"""Fetched again when a connector goes on where the store ends, so that what came late then is there too."""
 
 
 def register(app: typer.Typer) -> None:
@@ -40,21 +43,25 @@ def register(app: typer.Typer) -> None:
 def ingest(
     file: Annotated[list[Path] | None, typer.Option("--file", help="File to read instead of the source's own.")] = None,
     source: Annotated[list[str] | None, typer.Option("--source", help="Source to read; all by default.")] = None,
-    since: Annotated[str | None, typer.Option("--since", help="First moment, e.g. 2023-01-01.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", help="First moment, e.g. 2023-01-01; connectors go on where the store ends."),
+    ] = None,
     until: Annotated[str | None, typer.Option("--until", help="End, this moment itself left out.")] = None,
     anew: Annotated[
         bool,
         typer.Option("--anew", help="Forget first what the store holds of these sources' points (a corrected unit)."),
     ] = False,
     follow: Annotated[
-        float | None, typer.Option("--follow", min=1.0, help="Then go on, every so many seconds, until stopped.")
+        float | None,
+        typer.Option("--follow", min=1.0, help="Then go on with the connectors, every so many seconds, until stopped."),
     ] = None,
     workspace: WorkspaceOption = HERE,
     as_json: JsonOption = False,
 ) -> int:
     """Read telemetry into the store and say what is wrong with it; reading it again changes nothing."""
     from connectors.gather import delivered
-    from connectors.ingest import Telemetry
+    from connectors.ingest import LiveIntake, Telemetry
     from connectors.ingest import ingest as read_sources
     from connectors.settings import load_site
     from twin.cli.drift import blocking_drifts
@@ -66,8 +73,9 @@ def ingest(
     zone = site_file.site.time_zone
     telemetry = Telemetry(var(workspace, "telemetry", ".keep").parent)
     first, last, now = moment(since, zone, "--since"), moment(until, zone, "--until"), datetime.now(tz=UTC)
-    live = _live_sources(site_file, workspace, source or ())
-    histories, health = delivered(live, first, last, now)
+    live = _live(site_file, workspace, source or ())
+    starts = _starts(site_file, telemetry, live, first, anew=anew)
+    histories, health = delivered(live, starts, last or now)
     with progress_bar("ingest") as tell:
         done = read_sources(
             site_file,
@@ -102,12 +110,66 @@ def ingest(
         for sentence in drifts:
             say(f"  ! drift: {sentence}")
     if follow is not None:
-        Follower(site_file, telemetry, live).run(follow)
-    return 4 if dead else 0
+        reached = starts | {name: state.reached for name, state in health.items() if state.reached}
+        _follow(live, LiveIntake(site_file, telemetry, source or ()), reached, follow)
+    for connector in live.values():
+        connector.close()
+    return 4 if dead and follow is None else 0
 
 
-def _live_sources(site_file: SiteFile, workspace: Path, wanted: Sequence[str]) -> Mapping[str, TelemetrySource]:
-    """Connectors that the wanted sources name: those with a past, and those that can tell only how it is now."""
+def _follow(
+    live: Mapping[str, LiveSource], intake: LiveIntake, reached: Mapping[str, datetime], every_s: float
+) -> None:
+    """Goes on fetching from connectors until a signal comes.
+
+    Raises:
+        BadInputError: no source names a connector.
+    """
+    import signal
+    import threading
+
+    from connectors.gather import Gatherer
+
+    if not live:
+        raise BadInputError(
+            "--follow: no source to follow; files are read once, sources with 'connector:' are followed"
+        )
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+    def now() -> datetime:
+        return datetime.now(tz=UTC)
+
+    def keep(name: str, frame: pd.DataFrame) -> None:
+        intake.take(name, frame, now())
+
+    note(f"following {', '.join(live)} every {every_s:g} s; Ctrl-C or SIGTERM ends it")
+    Gatherer(live, keep, reached=reached).follow(
+        stop, now, every_s, lambda state: note(f"connector {state.name}: {'delivers' if state.ok else state.told}")
+    )
+    note("stopped")
+
+
+def _starts(
+    site_file: SiteFile, telemetry: Telemetry, live: Mapping[str, LiveSource], since: datetime | None, *, anew: bool
+) -> dict[str, datetime]:
+    """Where each connector begins: as asked, else a day before where the store of its points ends, if it holds any."""
+    if since is not None:
+        return dict.fromkeys(live, since)
+    if anew:
+        return {}
+    ends: dict[str, datetime] = {}
+    for mapping in site_file.sources.values():
+        name = mapping.block.connector
+        newest = telemetry.store.newest([point.id for point in mapping.points]) if name in live else None
+        if name is not None and newest is not None:
+            ends[name] = min(newest - OVERLAP, ends.get(name, newest))
+    return ends
+
+
+def _live(site_file: SiteFile, workspace: Path, wanted: Sequence[str]) -> Mapping[str, LiveSource]:
+    """Connectors that the wanted sources name and that can be fetched from."""
     chosen = [mapping for name, mapping in site_file.sources.items() if not wanted or name in wanted]
     named = {mapping.block.connector for mapping in chosen} - {None}
     if not named:
@@ -116,11 +178,7 @@ def _live_sources(site_file: SiteFile, workspace: Path, wanted: Sequence[str]) -
     from twin.cli.worlds import build_connectors
 
     built = build_connectors(site_file, SystemClock(), workspace)
-    return {
-        name: cast("TelemetrySource", connector)
-        for name, connector in built.items()
-        if name in named and hasattr(connector, "fetch")
-    }
+    return {name: connector for name, connector in built.items() if name in named and isinstance(connector, LiveSource)}
 
 
 def moment(text: str | None, zone: object, what: str) -> datetime | None:

@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
@@ -90,6 +91,9 @@ class BacnetLink:
         except FutureTimeoutError:
             future.cancel()
             message = f"BACnet: no result within {timeout_s:g} s"
+            raise OutsideWorldError(message) from None
+        except CancelledError:
+            message = "BACnet: the link was closed while a request was under way"
             raise OutsideWorldError(message) from None
 
     def close(self) -> None:

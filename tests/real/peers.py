@@ -45,11 +45,62 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
         return int(probe.getsockname()[1])
 
 
+class Wire:
+    """A network of its own behind one cable to this machine, on which packets can be lost; needs root."""
+
+    def __init__(self, name: str, subnet: str) -> None:
+        """Lays the cable.
+
+        Args:
+            name: of the namespace and of the cable's end here, at most 15 letters.
+            subnet: first three numbers of its addresses; 1 is here, 2 is there.
+        """
+        for program in ("ip", "iptables"):
+            require_program(program, "iproute2 iptables")
+        if os.geteuid():
+            missing("a network of its own needs root")
+        self.name, self.here, self.there = name, f"{subnet}.1", f"{subnet}.2"
+        self.enter = ["ip", "netns", "exec", name]
+        self.close()
+        _run("ip", "netns", "add", name)
+        _run("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name)
+        _run("ip", "address", "add", f"{self.here}/24", "dev", name)
+        _run("ip", "-n", name, "address", "add", f"{self.there}/24", "dev", "eth0")
+        for place in (("ip", "link", "set", name), ("ip", "-n", name, "link", "set", "lo")):
+            _run(*place, "up")
+        _run("ip", "-n", name, "link", "set", "eth0", "up")
+
+    def lose(self, share: float) -> None:
+        """Drops this share of the packets, each way by chance; 1 cuts the cable."""
+        for chain in ("INPUT", "OUTPUT"):
+            _run(*self.enter, "iptables", "-F", chain)
+            if share > 0.0:
+                chance = ("-m", "statistic", "--mode", "random", "--probability", str(share)) if share < 1.0 else ()
+                _run(*self.enter, "iptables", "-A", chain, *chance, "-j", "DROP")
+
+    def lost(self) -> int:
+        """Packets dropped since the share was last set."""
+        told = subprocess.run(
+            [*self.enter, "iptables", "-nvxL"], capture_output=True, text=True, check=True, timeout=20
+        ).stdout
+        return sum(int(line.split()[0]) for line in told.splitlines() if " DROP " in line)
+
+    def close(self) -> None:
+        """Takes the network away; harmless when it is not there."""
+        subprocess.run(["ip", "netns", "del", self.name], check=False, capture_output=True, timeout=20)
+
+
+def _run(*argv: str) -> None:
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=20)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(argv)}: {done.stderr}")
+
+
 class Peer:
     """A process of the outside world that the kernel kills when the tests die."""
 
-    def __init__(self, argv: Sequence[str], *, log: Path, talk: bool = False) -> None:
-        self.argv = ["setpriv", "--pdeathsig", "KILL", *map(str, argv)]
+    def __init__(self, argv: Sequence[str], *, log: Path, talk: bool = False, inside: Wire | None = None) -> None:
+        self.argv = [*(inside.enter if inside else ()), "setpriv", "--pdeathsig", "KILL", *map(str, argv)]
         self.log = log
         self.talk = talk
         self.process: subprocess.Popen[str] | None = None
@@ -119,21 +170,29 @@ def wait_until(test, timeout_s: float = 10.0, what: str = "condition"):
 
 
 class BacnetPeer(Peer):
-    def __init__(self, log: Path, *options: str, instance: int = 1001, points: int = 5) -> None:
+    def __init__(
+        self, log: Path, *options: str, instance: int = 1001, points: int = 5, inside: Wire | None = None
+    ) -> None:
         self.port = free_port(socket.SOCK_DGRAM)
-        self.address = f"127.0.0.1:{self.port}"
+        host = inside.there if inside else "127.0.0.1"
+        self.address = f"{host}:{self.port}"
         self.instance = instance
         super().__init__(
             [
-                sys.executable, HERE / "bacnet_device.py", "--bind", f"127.0.0.1/8:{self.port}",
+                sys.executable, HERE / "bacnet_device.py", "--bind", f"{host}/{24 if inside else 8}:{self.port}",
                 "--instance", instance, "--points", points, *options,
             ],
             log=log,
             talk=True,
+            inside=inside,
         )  # fmt: skip
 
     def slots(self, number: int, kind: str = "analog-value") -> dict[str, float]:
         return self.tell(do="look", type=kind, number=number)["slots"]
+
+    def ramp(self, numbers: Sequence[int], every_s: float) -> None:
+        """Lets inputs change for ever; a restart ends it."""
+        self.tell(do="ramp", type="analog-input", number=numbers[0], numbers=list(numbers), every_s=every_s)
 
     def operator(self, number: int, value: float | None, priority: int = 8) -> None:
         self.tell(do="write", type="analog-value", number=number, value=value, priority=priority)

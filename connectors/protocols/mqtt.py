@@ -14,6 +14,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from connectors.protocols.plain import Measure, PlainConnector, finite
+from connectors.protocols.trust import distrusted, trust
 from connectors.secret import SecretSource
 from connectors.set_point import Allowance
 from twin.errors import OutsideWorldError
@@ -101,7 +102,7 @@ class MqttConnector(PlainConnector):
             password = wanted.password.load(f"{self.name}.password") if wanted.password else None
             client.username_pw_set(wanted.username, password.reveal() if password else None)
         if wanted.tls:
-            client.tls_set(ca_certs=wanted.ca_file)
+            client.tls_set_context(trust(wanted.ca_file, f"{self.name}.ca_file"))
         if wanted.status_topic:
             client.will_set(wanted.status_topic, "offline", qos=1, retain=True)
         client.on_connect, client.on_message = self._on_connect, self._on_message
@@ -110,7 +111,8 @@ class MqttConnector(PlainConnector):
         try:
             client.connect(wanted.host, wanted.port, keepalive=30)
         except (OSError, ValueError) as error:
-            message = f"{self.name}: MQTT broker {wanted.host}:{wanted.port}: {error}"
+            said = distrusted(error, "ca_file") or str(error)
+            message = f"{self.name}: MQTT broker {wanted.host}:{wanted.port}: {said}"
             raise OutsideWorldError(message) from None
         client.loop_start()
         return client

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import httpx2
 
+from connectors.protocols.trust import distrusted, trust
 from connectors.secret import Secret, SecretSource, scrub
 from twin.errors import BadInputError, OutsideWorldError
 
@@ -70,7 +71,7 @@ class Web:
                 base_url=wanted.url,
                 headers=headers,
                 auth=auth,
-                verify=_trust(wanted.ca_file),
+                verify=trust(wanted.ca_file, f"{self._name}.ca_file"),
                 timeout=wanted.timeout_s,
                 follow_redirects=False,
                 trust_env=False,
@@ -95,7 +96,7 @@ class Web:
                         raise OutsideWorldError(message)
                 encoding = answer.encoding or "utf-8"
         except httpx2.HTTPError as error:
-            self._fail(f"no answer ({type(error).__name__}: {error})")
+            self._fail(distrusted(error, "ca_file") or f"no answer ({type(error).__name__}: {error})")
         except OSError as error:
             self._fail(f"no answer ({error})")
         text = body.decode(encoding, errors="replace")
@@ -131,11 +132,3 @@ class Web:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
-
-
-def _trust(ca_file: Path | None) -> Any:  # a context or the default
-    if ca_file is None:
-        return True
-    import ssl
-
-    return ssl.create_default_context(cafile=ca_file)

@@ -31,7 +31,7 @@ from peers import BacnetPeer, Wire, free_port, wait_until
 
 from connectors.bacnet.connector import BacnetConnector
 from connectors.bacnet.settings import BacnetDevice, BacnetPoint, BacnetSettings
-from connectors.gather import Gatherer
+from connectors.gather import RETRY_S, Gatherer
 from connectors.set_point import Allowance
 from twin.errors import OutsideWorldError, RefusedError
 from twin.plan import Action, ActionKind, Quality
@@ -68,7 +68,7 @@ class Soak:
     def __init__(self, device: BacnetPeer, wire: Wire, connector: BacnetConnector, length_s: float) -> None:
         self.device, self.wire, self.connector, self.length_s = device, wire, connector, length_s
         self.watched = [f"input-{n}" for n in range(1, WATCHED + 1)]
-        self.polls, self.poll_every_s = Polls(), length_s / 10
+        self.polls, self.polled, self.poll_every_s = Polls(), Polled(connector), length_s / 10
         self.cut_s = min(30.0, length_s / 6)
         self.outages: dict[str, tuple[float, float]] = {}
         self.oldest_s = {"in or after an outage": 0.0, "otherwise": 0.0}
@@ -115,7 +115,7 @@ class Soak:
         def told(state: object) -> None:
             self.polls.failures += not state.ok
 
-        gatherer = Gatherer({"bms": Polled(self.connector)}, self.polls.take)
+        gatherer = Gatherer({"bms": self.polled}, self.polls.take)
         gatherer.follow(stop, lambda: datetime.now(UTC), self.poll_every_s, told)
 
     def _operator_comes(self) -> None:
@@ -194,6 +194,7 @@ class Soak:
             "poll_every_s": self.poll_every_s,
             "polled_rows": self.polls.rows,
             "spells_without_an_answer_to_polls": self.polls.failures,
+            "longest_poll_s": round(self.polled.longest_s, 1),
             "largest_poll_gap_s": round(self.polls.largest_gap_s, 1),
             "watched": WATCHED,
             "oldest_watched_s": {name: round(age, 1) for name, age in self.oldest_s.items()},
@@ -209,8 +210,8 @@ class Soak:
             "kept": {
                 "no value older than the longest outage, a change and a repeat": self.oldest_s["in or after an outage"]
                 <= max(outages.values()) + CHANGE_S + self.connector.settings.cov_renew_s,
-                "no poll gap beyond its pause and the longest outage": self.polls.largest_gap_s
-                <= self.poll_every_s + max(outages.values()) + CHANGE_S,
+                "no poll gap beyond its pause, the longest outage, a retry and two polls": self.polls.largest_gap_s
+                <= self.poll_every_s + max(outages.values()) + RETRY_S + 2 * self.polled.longest_s,
                 "nothing old called good": self.called_good_though_old == 0,
                 "our command stands again": slots[1].get("13") == WANTED_C,
                 "the operator's value stood everywhere": self.operator_overruled == 0
@@ -226,10 +227,14 @@ class Polled:
 
     def __init__(self, connector: BacnetConnector) -> None:
         self._connector = connector
+        self.longest_s = 0.0
+        """Of the polls that were answered."""
 
     def fetch(self, since: datetime | None, until: datetime | None) -> pd.DataFrame:  # only now is known
         """One row per input."""
+        began = time.monotonic()
         rows = self._connector.fetch(since, until)
+        self.longest_s = max(self.longest_s, time.monotonic() - began)
         return rows[rows["point"].str.startswith("input-")]
 
 

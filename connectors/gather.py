@@ -20,7 +20,8 @@ QUEUE_FRAMES = 8
 """Frames that wait for the store; sources stand still when it is full."""
 CHUNK_ROWS = 50_000
 RETRY_S = 5.0
-"""Pause before a source that failed is asked again; doubles."""
+"""Pause before a source that failed is asked again; doubles after ``QUICK_RETRIES``."""
+QUICK_RETRIES = 6
 LOOK_S = 0.2
 
 Sink = Callable[[str, pd.DataFrame], None]
@@ -175,8 +176,8 @@ class Gatherer:
     ) -> Mapping[str, SourceHealth]:
         """Gathers from each source at its own pace until ``stop`` is set; how each fared at last.
 
-        A source that fails is asked again after ``RETRY_S``, then ever more rarely until ``every_s``; one that hangs
-        holds up nobody but itself.
+        A source that fails is asked again after ``RETRY_S``, in the long run ever more rarely until ``every_s``; one
+        that hangs holds up nobody but itself.
 
         Args:
             stop: ends it.
@@ -205,7 +206,8 @@ class Gatherer:
             ok = self._fetch(name, self._health[name].reached, pace.now(), pace.waiting, pace.stop)
             pace.asked.pop(name)
             failures = 0 if ok else failures + 1
-            pace.stop.wait(pace.every_s if ok else min(pace.every_s, RETRY_S * 2.0 ** min(failures - 1, 10)))
+            growth = 2.0 ** min(max(failures - QUICK_RETRIES, 0), 10)
+            pace.stop.wait(pace.every_s if ok else min(pace.every_s, RETRY_S * growth))
 
     def _blame_the_hanging(self, asked: Mapping[str, float]) -> None:
         for name, began in list(asked.items()):

@@ -135,9 +135,10 @@ def test_a_source_that_hangs_is_named_and_holds_up_nobody_who_is_followed() -> N
 
 def test_a_failing_source_is_asked_again_soon_and_then_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_S", 0.1)
+    monkeypatch.setattr(module, "QUICK_RETRIES", 2)
     source = Minutely("s")
     source.dead = True
     stop = threading.Event()
-    threading.Timer(1.2, stop.set).start()
+    threading.Timer(1.4, stop.set).start()
     Gatherer({"s": source}, Store(), reached={"s": NOON}).follow(stop, lambda: NOON + HOUR, 60.0, lambda _: None)
-    assert len(source.asked) == 4  # at once, after 0.1, 0.3 and 0.7 s; the next would come after 1.5 s
+    assert len(source.asked) == 5  # at once, after 0.1, 0.2, 0.4 and 0.8 s; the next would come after 1.6 s

@@ -35,6 +35,10 @@ class SingleReadApplication(Application):
         raise UnrecognizedService
 
 
+MOST_PENDING = 100
+"""Unanswered notifications beyond which nothing changes: the stack hangs when all its 256 numbers are taken."""
+
+
 def build(options):
     segmentation = "noSegmentation" if options.small else "segmentedBoth"
     objects = [
@@ -115,6 +119,8 @@ async def ramp(app, numbers, every_s):
     while True:
         step += 1
         for number in numbers:
+            if sum(len(pending) for pending in app._requests.values()) > MOST_PENDING:
+                break
             app.get_object_id(ObjectIdentifier(("analog-input", number))).presentValue = Real(float(step))
         await asyncio.sleep(every_s)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 from twin.errors import BadInputError
 
@@ -86,9 +89,19 @@ def _from_env(what: str, variable: str, environment: Mapping[str, str] | None) -
     return variables[variable]
 
 
+def basic_login(user: str, password: Secret) -> Secret:
+    """User and password as a login by HTTP Basic sends them: readable by anybody who knows the encoding."""
+    return Secret(base64.b64encode(f"{user}:{password.reveal()}".encode()).decode())
+
+
 def scrub(text: str, secrets: Iterable[Secret | None]) -> str:
-    """The text with every secret replaced by ``***``, for messages of foreign libraries."""
+    """The text with every secret replaced by ``***``, also as an address or a JSON text writes it.
+
+    For messages of foreign libraries and of services, which may say back what they were sent.
+    """
     for secret in secrets:
         if secret is not None:
-            text = text.replace(secret.reveal(), MASK)
+            plain = secret.reveal()
+            for form in {plain, quote(plain, safe=""), quote_plus(plain), json.dumps(plain)[1:-1]}:
+                text = text.replace(form, MASK)
     return text

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import httpx2
 
 from connectors.protocols.trust import distrusted, trust
-from connectors.secret import Secret, SecretSource, scrub
+from connectors.secret import Secret, SecretSource, basic_login, scrub
 from twin.errors import BadInputError, OutsideWorldError
 
 MOST_BYTES = 50_000_000
@@ -65,8 +65,9 @@ class Web:
                 self._secrets.append(wanted.token.load(f"{self._name}.token"))
                 headers["Authorization"] = f"Bearer {self._secrets[-1].reveal()}"
             elif wanted.password is not None:
-                self._secrets.append(wanted.password.load(f"{self._name}.password"))
-                auth = (wanted.username or "", self._secrets[-1].reveal())
+                password = wanted.password.load(f"{self._name}.password")
+                auth = (wanted.username or "", password.reveal())
+                self._secrets += [password, basic_login(wanted.username or "", password)]
             self._client = httpx2.Client(
                 base_url=wanted.url,
                 headers=headers,

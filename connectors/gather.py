@@ -182,7 +182,7 @@ class Gatherer:
         Args:
             stop: ends it.
             now: the clock.
-            every_s: pause between two attempts at a source that delivers.
+            every_s: from one attempt to the next at a source that delivers.
             told: hears of each source whose state changed, and of each that has answered first.
         """
         pace = _Pace(stop=stop, now=now, every_s=every_s)
@@ -202,12 +202,13 @@ class Gatherer:
     def _keep_fetching(self, name: str, pace: _Pace) -> None:
         failures = 0
         while not pace.stop.is_set():
-            pace.asked[name] = time.monotonic()
+            pace.asked[name] = began = time.monotonic()
             ok = self._fetch(name, self._health[name].reached, pace.now(), pace.waiting, pace.stop)
             pace.asked.pop(name)
             failures = 0 if ok else failures + 1
+            left_s = max(0.0, pace.every_s - (time.monotonic() - began))
             growth = 2.0 ** min(max(failures - QUICK_RETRIES, 0), 10)
-            pace.stop.wait(pace.every_s if ok else min(pace.every_s, RETRY_S * growth))
+            pace.stop.wait(left_s if ok else min(pace.every_s, RETRY_S * growth))
 
     def _blame_the_hanging(self, asked: Mapping[str, float]) -> None:
         for name, began in list(asked.items()):

@@ -255,6 +255,8 @@ def renamed(rows: pd.DataFrame, mapping: SourceMapping) -> pd.DataFrame:
         own = rows[rows["point"] == column.column]
         values = in_product_unit(own["value"].to_numpy(dtype=float), column, mapping.step_s)
         parts += [own.assign(point=point, value=values) for point in column.points.values()]
+    if mapping.block.timestamp.label == "right":
+        parts = [part.assign(timestamp=part["timestamp"] - pd.Timedelta(seconds=mapping.step_s)) for part in parts]
     return pd.concat(parts, ignore_index=True) if parts else rows.iloc[:0]
 
 

@@ -62,28 +62,15 @@ class Settler(Protocol):
 
 
 @runtime_checkable
-class PlacementSource(Protocol):
-    """A connector of hosts that can tell where VMs stand now."""
+class Keeper(Protocol):
+    """A connector whose commands need looking after while they are in force: a heartbeat, a device that forgets."""
 
-    def live_placement(self) -> LivePlacement:
-        """All its hosts at this moment; one that cannot be asked is named, not an error."""
-        ...
+    def keep(self, actions: Sequence[Action]) -> Sequence[PointId]:
+        """Looks after exactly these commands from now on; which of them the device has lost. Writes no command.
 
-
-class Listening(Protocol):
-    """Ears that are open until they are closed."""
-
-    def close(self) -> None:
-        """Stops listening."""
-        ...
-
-
-@runtime_checkable
-class EventSource(Protocol):
-    """A connector whose system tells of changes by itself."""
-
-    def listen(self, heard: Callable[[str], object]) -> Listening:
-        """Calls ``heard`` with a sentence at each change, from another thread; it hurries a look and proves nothing."""
+        Raises:
+            OutsideWorldError: no answer.
+        """
         ...
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
 from connectors.bacnet.device import DeviceClient, RefusedByDeviceError, SilentDeviceError
+from connectors.bacnet.device_time import WorldClock, device_time
 from connectors.bacnet.discovery import HIGHEST_INSTANCE, FoundObject, discover
 from connectors.bacnet.holds import Hold, Holds
 from connectors.bacnet.link import BacnetLink
@@ -20,9 +21,11 @@ from connectors.bacnet.upkeep import Upkeep
 from connectors.bacnet.values import COMMANDABLE, encoded
 from connectors.bacnet.watch import Watch
 from connectors.live_rows import rows_of
-from connectors.set_point import judge, refused
+from connectors.set_point import OURS, judge, refused
 from twin.errors import OutsideWorldError, RefusedError
 from twin.plan import Action, Capability, Check, CheckVerdict, PointId, Quality, Reading, Receipt
+
+LONGEST_PASS_S = 60.0
 
 
 class BacnetConnector:
@@ -35,13 +38,14 @@ class BacnetConnector:
         self.settings = settings
         held = {Capability.EXPIRY} if settings.heartbeat else set()
         self.capabilities = frozenset({Capability.READ, Capability.WRITE, Capability.RELEASE, *held})
-        self._clock = clock
+        self._clock = clock if settings.speed == 1.0 else self._told
+        self._device_time = datetime.min.replace(tzinfo=UTC)
         self._link = BacnetLink(settings)
         self._clients: dict[str, DeviceClient] = {}
         self._latest: dict[PointId, tuple[Mapping[str, Any], datetime, float]] = {}
         self._holds = Holds(look=self._readings, write=self._command)
         self._watch = Watch(self._link, settings, self._got)
-        self._upkeep = Upkeep(settings, self._client, self._holds, self._watch)
+        self._upkeep = Upkeep(settings, self._client, self._holds, self._watch, self._readings)
 
     def __repr__(self) -> str:
         return f"BacnetConnector({self.name!r}, {len(self.settings.points)} points at {self.settings.bind})"
@@ -128,6 +132,54 @@ class BacnetConnector:
         """One row per readable point, as of now."""
         return rows_of(self.read(list(self.settings.points)))
 
+    def keep(self, actions: Sequence[Action]) -> Sequence[PointId]:
+        """Beats the heart for exactly these commands and gives them back at their expiry; those that were lost.
+
+        Who keeps commands by this call says each time which are in force, and writes what was lost by itself.
+        """
+        return self._link.call(self._keep(actions), self._limit_s(len(actions)))
+
+    def clock_difference_s(self) -> float | None:
+        """How far the first device's clock is ahead of ours; None where it tells no time. [s]"""
+        if not self.settings.devices:
+            return None
+        if self.settings.speed != 1.0:
+            return 0.0  # its clock is ours
+        told = self.device_time()
+        return None if told is None else (told - self._clock()).total_seconds()
+
+    def device_time(self) -> datetime | None:
+        """The moment by the first device's clock, None where it does not tell.
+
+        Raises:
+            OutsideWorldError: no answer.
+        """
+        name, device = next(iter(self.settings.devices.items()))
+        return self._link.call(self._asked_time(name, device.instance), self._limit_s(1))
+
+    def pass_time(self, seconds: float) -> bool:
+        """Lets time pass in an emulated world in lock-step; False where its time runs by itself.
+
+        Raises:
+            OutsideWorldError: no answer.
+        """
+        if self.settings.lockstep is None:
+            return False
+        client = self._client(next(iter(self.settings.devices)))
+        until = self._told() + timedelta(seconds=seconds - 0.01)
+        self._link.call(client.write(self.settings.lockstep, encoded(seconds, "analog-output"), None), LONGEST_PASS_S)
+        end = time.monotonic() + LONGEST_PASS_S
+        while (self.device_time() or until) < until:
+            if time.monotonic() > end:
+                message = f"{self.name}: {seconds:g} s did not pass in the emulated world within {LONGEST_PASS_S:g} s"
+                raise OutsideWorldError(message)
+            time.sleep(0.002)
+        return True
+
+    def world_clock(self) -> WorldClock:
+        """The clock of the accelerated world behind this connector."""
+        return WorldClock(self, self.settings.speed)
+
     def tend(self) -> None:
         """One round of looking after held commands now, instead of at the next interval."""
         self._link.call(self._holds.tend(), self._limit_s(len(self._holds.held)))
@@ -151,7 +203,7 @@ class BacnetConnector:
     def _hold_s(self, action: Action) -> float:
         if action.expires_at is None:
             return self.settings.hold_s
-        return (action.expires_at - self._clock()).total_seconds()
+        return (action.expires_at - self._clock()).total_seconds() / self.settings.speed
 
     def _client(self, device: str) -> DeviceClient:
         if device not in self._clients:
@@ -180,6 +232,8 @@ class BacnetConnector:
         known = self.settings.points
         try:
             rows = await self._client(device).read([(known[name].object, properties_of(known[name])) for name in names])
+            if self.settings.speed != 1.0:
+                await self._asked_time(device, self.settings.devices[device].instance)
         except (SilentDeviceError, RefusedByDeviceError):
             return []
         at = self._clock()
@@ -214,10 +268,35 @@ class BacnetConnector:
         value = float(action.value)
         await self._command(action.point, value)
         if self._slotted(action.point):
-            self._holds.held[action.point] = Hold(
-                action_id=action.id, point=action.point, value=value, until=time.monotonic() + seconds
-            )
+            self._holds.held[action.point] = self._held(action, value, seconds)
             self._upkeep.start_for(action.point)
+
+    async def _keep(self, actions: Sequence[Action]) -> list[PointId]:
+        wanted = {action.point: action for action in actions if self._is_slotted_point(action.point)}
+        self._holds.follow(
+            [self._held(action, float(action.value), self._hold_s(action)) for action in wanted.values()]
+        )
+        for point in wanted:
+            self._upkeep.start_for(point)
+        shown = await self._readings(list(wanted))
+        return [r.point for r in shown if r.value is not None and r.own_value is None and r.held_by in {None, OURS}]
+
+    def _is_slotted_point(self, name: PointId) -> bool:
+        return name in self.settings.points and self._slotted(name)
+
+    @staticmethod
+    def _held(action: Action, value: float, seconds: float) -> Hold:
+        return Hold(action_id=action.id, point=action.point, value=value, until=time.monotonic() + seconds)
+
+    async def _asked_time(self, device: str, instance: int) -> datetime | None:
+        told = await device_time(self._client(device), instance)
+        if told is not None:
+            self._device_time = told
+        return told
+
+    def _told(self) -> datetime:
+        """What the device last said of its time."""
+        return self._device_time
 
     async def _release(self, receipt: Receipt) -> None:
         hold = self._holds.held.get(receipt.point)
@@ -226,6 +305,7 @@ class BacnetConnector:
         self._holds.held.pop(receipt.point, None)
         if self._slotted(receipt.point):
             await self._command(receipt.point, None)
+            await self._upkeep.still()
             return
         shown = (await self._readings([receipt.point]))[0].value
         if isinstance(shown, float) and abs(shown - float(receipt.value)) < 1e-3 and isinstance(receipt.prior, float):

@@ -41,11 +41,18 @@ class Holds:
     look: Look
     write: Write
     held: dict[str, Hold] = field(default_factory=dict)
+    followed: bool = False
+    """Whether somebody says time and again what is in force, and writes by himself what was lost."""
     findings: deque[Finding] = field(default_factory=lambda: deque(maxlen=1000))
 
     def next_expiry_s(self) -> float:
         """Seconds until the first command expires; infinite when none is held."""
         return min((hold.until for hold in self.held.values()), default=float("inf")) - time.monotonic()
+
+    def follow(self, holds: list[Hold]) -> None:
+        """Holds exactly these from now on."""
+        self.followed = True
+        self.held = {hold.point: hold for hold in holds}
 
     async def tend(self) -> None:
         """Gives back what expired, re-asserts what a device forgot, reports what others hold."""
@@ -73,6 +80,8 @@ class Holds:
             self._note(hold, "overridden", by=str(reading.held_by))
         elif reading.own_value is not None:
             hold.last = ""
+        elif self.followed:
+            self._note(hold, "lost")
         elif hold.reasserted >= MOST_REASSERTIONS:
             self._note(hold, "given up", reasserted=str(hold.reasserted))
         else:

@@ -84,6 +84,11 @@ class BacnetSettings:
     probe_s: float = 10.0
     """How often a device with subscriptions is asked whether it still lives."""
     vendor: int = 999
+    speed: float = 1.0
+    """Seconds that pass in the devices' world in one of ours. Other than 1 only for an accelerated emulator: the first
+    device's clock then is the clock of the whole workspace."""
+    lockstep: str | None = None
+    """Of such an emulator: the object of the first device that takes seconds to let pass; None where time runs on."""
 
     def __post_init__(self) -> None:
         faults = [
@@ -95,6 +100,10 @@ class BacnetSettings:
             faults.append(
                 f"priority: {self.priority} is not allowed; 1 to {LOWEST_PRIORITY_OF_PEOPLE} belong to safety and "
                 "people, use 9 to 16 (13 is usual)"
+            )
+        if self.speed < 1.0 or (self.speed != 1.0 and not self.devices):
+            faults.append(
+                f"speed: {self.speed:g} is not allowed; 1 for real devices, more for one accelerated emulator"
             )
         if self.heartbeat is not None and self.heartbeat.device not in self.devices:
             faults.append(f"heartbeat.device: {self.heartbeat.device!r} is not under devices; add it there")

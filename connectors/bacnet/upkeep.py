@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from connectors.bacnet.device import DeviceClient
-from connectors.bacnet.holds import Holds
+from connectors.bacnet.holds import Holds, Look
 from connectors.bacnet.settings import BacnetSettings, Heartbeat
 from connectors.bacnet.values import encoded, number
 from connectors.bacnet.watch import Watch
@@ -21,8 +21,9 @@ class Upkeep:
     """Tasks that run in the link's loop while there is something to look after."""
 
     def __init__(
-        self, settings: BacnetSettings, client: Callable[[str], DeviceClient], holds: Holds, watch: Watch
+        self, settings: BacnetSettings, client: Callable[[str], DeviceClient], holds: Holds, watch: Watch, look: Look
     ) -> None:
+        self._look = look
         self._settings = settings
         self._client = client
         self._holds = holds
@@ -72,8 +73,16 @@ class Upkeep:
                 now = number(await client.read_property(beat.object, "present-value")) or 0.0
                 await client.write(beat.object, encoded(0.0 if now else 1.0, kind), self._settings.priority)
             await asyncio.sleep(beat.every_s)
+        await self.still()
+
+    async def still(self) -> None:
+        """Gives the heartbeat back when nothing is held, whichever process of ours it was that beat."""
+        beat = self._settings.heartbeat
+        if beat is None or self._holds.held:
+            return
         with contextlib.suppress(OutsideWorldError):
-            await client.write(beat.object, encoded(None, kind), self._settings.priority)
+            nothing = encoded(None, beat.object.partition(",")[0])
+            await self._client(beat.device).write(beat.object, nothing, self._settings.priority)
 
     async def _probing(self, device: str) -> None:
         """Notices when a device comes back, renews its subscriptions and looks after its held slots at once."""
@@ -85,6 +94,7 @@ class Upkeep:
                 await client.probe()
             if client.returned.is_set():
                 client.returned.clear()
+                await self._look(sorted(mine & self._watch.names()))  # all at once, before one after the other
                 self._watch.again(mine, self._subscribe)
                 with contextlib.suppress(OutsideWorldError):
                     await self._holds.tend()

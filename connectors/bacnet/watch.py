@@ -35,6 +35,10 @@ class Watch:
         if name not in self._tasks:
             self._tasks[name] = asyncio.get_running_loop().create_task(self._keep(name, point, client))
 
+    def names(self) -> set[str]:
+        """Points that are watched."""
+        return set(self._tasks)
+
     def _number(self, name: str) -> int:
         """The same subscriber number for a point each time, so that a device renews its subscription, not adds one."""
         return self._numbers.setdefault(name, len(self._numbers) + 1)

@@ -10,9 +10,10 @@ from connectors.change_control.pusher import Pusher
 from connectors.change_control.rollback import Rollback
 from connectors.change_control.session import Session
 from twin.errors import StoppedError
-from twin.plan import PlanState
+from twin.plan import Action, PlanState, PointId, StepState
 from twin.plans.judge import Verdict, worst
 from twin.plans.records import Change, PlanRecord
+from twin.ports import Connector, Keeper
 
 _S = PlanState
 
@@ -68,6 +69,45 @@ class Caretaker(Desk):
         due = [r for r in self._store.records() if r.deadline is not None and r.deadline <= now]
         done = [after for r in due if (after := self._enforce(r, now)) is not None]
         return done + self._release_expired(now) + self._sweep(now)
+
+    def keep(self) -> list[str]:
+        """Has connectors look after what is in force, and writes once more what a device has lost; what was written.
+
+        Raises:
+            OutsideWorldError: a connector does not answer.
+            RefusedError: something was lost, and another process holds the site.
+        """
+        said: list[str] = []
+        for name, connector in self._connectors.items():
+            if isinstance(connector, Keeper):
+                lost = connector.keep([action for _, action in self._in_force(name)])
+                said += self._write_again(connector, name, frozenset(lost)) if lost else []
+        return said
+
+    def _in_force(self, connector: str) -> list[tuple[str, Action]]:
+        """Plan and action of every verified step of a plan whose values stand."""
+        found: list[tuple[str, Action]] = []
+        for record in self._store.records():
+            if record.state in {_S.PUSHED, _S.CONFIRMED}:
+                steps = self._store.steps(record.plan_id)
+                verified = {step.action_id for step in steps if step.state is StepState.VERIFIED}
+                actions = [step.action for step in self._store.plan_for_the_way_back(record.plan_id)[0].steps()]
+                found += [(record.plan_id, a) for a in actions if a.connector == connector and a.id in verified]
+        return found
+
+    def _write_again(self, connector: Connector, name: str, lost: frozenset[PointId]) -> list[str]:
+        """Under the lease, so that nobody releases at the same moment; at most ``tries`` times for each action."""
+        said: list[str] = []
+        with self._leased():
+            for plan_id, action in self._in_force(name):
+                times = self._written_again.get((plan_id, action.id), 0)
+                if action.point not in lost or times >= self._settings.tries:
+                    continue
+                self._written_again[plan_id, action.id] = times + 1
+                self._store.note(self._holder, "written again", plan_id, {"point": action.point, "times": times + 1})
+                connector.apply(action)
+                said.append(f"{action.point}: the device lost our value, {action.value} was written again")
+        return said
 
     def _sweep(self, now: datetime) -> list[PlanRecord]:
         """Looks at what was rolled back in the last days: a process that slept through it may have written since."""

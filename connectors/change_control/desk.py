@@ -54,6 +54,8 @@ class Desk:
         self._holder = holder or process_name()
         self._proof = proof or store.verify
         self._doubts = doubts
+        self._written_again: dict[tuple[str, str], int] = {}
+        """Plan and action → how often this process wrote it once more after a device had lost it."""
 
     def records(self) -> Sequence[PlanRecord]:
         """Where all plans of the site stand."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +31,14 @@ class PushSettings:
     """Older readings count as unreadable."""
     sweep_s: float = 7 * 86_400.0
     """How long after a rollback its targets are still looked at for writes that came late."""
+
+    def at_speed(self, speed: float) -> PushSettings:
+        """The same patience by our clock, where the world's runs ``speed`` times as fast."""
+        return replace(
+            self,
+            write_timeout_s=self.write_timeout_s * speed,
+            lease_s=self.lease_s * speed,
+            backoff_s=self.backoff_s * speed,
+            poll_s=self.poll_s * speed,
+            clock_jump_s=self.clock_jump_s * speed,
+        )

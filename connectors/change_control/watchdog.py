@@ -37,16 +37,18 @@ class Watchdog:
     def round(self) -> Round:
         """One look: recover, enforce; a live pusher or an unreachable device is trouble to report, not to die of."""
         acted: list[PlanRecord] = []
+        kept: list[str] = []
         trouble = ""
         try:
             acted += self._control.recover()
             acted += self._control.enforce()
+            kept += self._control.keep()
         except (RefusedError, OutsideWorldError) as error:
             trouble = str(error)
         records = self._control.records()
         return Round(
             at=self._clock.now().isoformat(),
-            acted=tuple(f"{record.plan_id[:12]} is {record.state}: {record.reason}" for record in acted),
+            acted=(*(f"{record.plan_id[:12]} is {record.state}: {record.reason}" for record in acted), *kept),
             open_plans=sum(record.state in _OPEN for record in records),
             trouble=trouble,
         )

@@ -47,11 +47,15 @@ class SimulatedHosts:
         self._file = state_file
         self._on_change = on_change
         self._demand = cpu_demand_mips or (lambda _: 0.0)
-        stored = load(state_file) if state_file is not None else {}
         self._state: dict[PointId, Value] = {f"host/{host.id}/power": "on" for host in hosts}
         self._state |= {f"vm/{vm.id}/host": vm.host or hosts[0].id for vm in vms}
-        self._state |= {str(p): v for p, v in stored.items() if isinstance(v, str | float)}
+        self.look()
         self._held: set[PointId] = set()
+
+    def look(self) -> None:
+        """Takes in what other processes changed in the state file."""
+        stored = load(self._file) if self._file is not None else {}
+        self._state |= {str(p): v for p, v in stored.items() if isinstance(v, str | float)}
 
     def points(self) -> tuple[PointId, ...]:
         """All points, sorted."""

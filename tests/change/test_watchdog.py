@@ -90,3 +90,50 @@ def test_an_unreachable_device_is_trouble_to_report_not_to_die_of(world: World) 
     world.faults.clear()
     Watchdog(world.new_control("watchdog"), world.clock).round()
     assert world.own() == {}
+
+
+class Forgetful:
+    """The building as a connector that must be looked after: tells which of the kept values its device has lost."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.name, self.capabilities = world, "building", world.building.capabilities
+        self.kept: list[str] = []
+
+    def keep(self, actions) -> list[str]:  # type: ignore[no-untyped-def]
+        self.kept = [action.point for action in actions]
+        return [reading.point for reading in self.world.building.read(self.kept) if reading.own_value is None]
+
+    def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+        return getattr(self.world.building, name)
+
+
+def watched(world: World) -> tuple[Forgetful, Watchdog]:
+    keeper = Forgetful(world)
+    control = world.new_control("watchdog")
+    control._connectors = {"building": keeper, "hosts": world.hosts}
+    return keeper, Watchdog(control, world.clock)
+
+
+def test_what_a_device_lost_is_written_again_on_the_record_and_at_most_three_times(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+    world.push(plan_id)
+    keeper, watchdog = watched(world)
+    assert watchdog.round().acted == ()
+    for _ in range(3):
+        world.building.drop(setpoint("room-0"))
+        assert "the device lost our value" in watchdog.round().acted[0]
+        assert len(world.own()) == 2
+    world.building.drop(setpoint("room-0"))
+    assert watchdog.round().acted == ()
+    assert sorted(keeper.kept) == sorted([setpoint("room-0"), setpoint("room-1")])
+    assert len([row for row in world.store.audit() if row.event == "written again"]) == 3
+
+
+def test_what_a_person_gave_back_is_not_written_again(world: World) -> None:
+    plan_id = world.approved(make_plan(rooms(2)))
+    world.push(plan_id)
+    keeper, watchdog = watched(world)
+    watchdog.round()
+    world.control.rollback(plan_id, "olga")
+    watchdog.round()
+    assert (keeper.kept, world.own()) == ([], {})

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Timer
 
 import pytest
 from peers import BacnetPeer, free_port, wait_until
@@ -144,7 +145,8 @@ def test_an_action_expires_and_its_slot_is_given_back(bacnet_peer: BacnetPeer, c
     connector.apply(set_to(23.0, expires_at=datetime.now(UTC) + timedelta(seconds=1.0)))
     assert bacnet_peer.slots(1) == {"13": 23.0}
     wait_until(lambda: bacnet_peer.slots(1) == {}, 5.0, "release at expiry")
-    assert [finding.what for finding in connector.findings()] == ["expired and released"]
+    found = wait_until(connector.findings, 5.0, "a word on it")
+    assert [finding.what for finding in found] == ["expired and released"]
 
 
 def test_a_device_that_comes_back_gets_our_command_again_by_itself(bacnet_peer: BacnetPeer, connect) -> None:
@@ -314,3 +316,35 @@ def test_a_device_of_the_user_is_discovered_and_read(connect) -> None:
     probe = connect(BacnetSettings(bind=bind, devices={"it": device}, points={}))
     found = probe.discover(int(instance), int(instance), address)
     assert found
+
+
+def test_the_clock_of_a_device_is_compared_with_ours(bacnet_peer: BacnetPeer, connect) -> None:
+    assert abs(connect(settings(bacnet_peer)).clock_difference_s()) < 2.0
+
+
+def test_of_kept_commands_the_lost_are_told_and_left_to_who_keeps_them(bacnet_peer: BacnetPeer, connect) -> None:
+    """Another process may just be giving them back, so the one that holds the site writes them again, or does not."""
+    beat = Heartbeat(device="ahu", object="binary-value,1", every_s=0.2)
+    writer, keeper = connect(settings(bacnet_peer)), connect(settings(bacnet_peer, heartbeat=beat))
+    for zone in (1, 2):
+        writer.apply(set_to(23.0, zone))
+    assert keeper.keep([set_to(23.0, 1), set_to(23.0, 2)]) == []
+    wait_until(lambda: bacnet_peer.slots(1, "binary-value"), 5.0, "a beating heart")
+    bacnet_peer.operator(1, None, priority=13)
+    bacnet_peer.operator(2, 19.0)
+    assert keeper.keep([set_to(23.0, 1), set_to(23.0, 2)]) == [set_to(23.0, 1).point]
+    keeper.tend()
+    assert bacnet_peer.slots(1) == {}
+    assert {finding.what for finding in keeper.findings()} == {"lost", "overridden"}
+    assert keeper.keep([]) == []
+    wait_until(lambda: bacnet_peer.slots(1, "binary-value") == {}, 5.0, "heartbeat given back")
+
+
+def test_a_connector_that_is_closed_ends_what_others_wait_for(bacnet_peer: BacnetPeer, connect) -> None:
+    connector = connect(settings(bacnet_peer, timeout_s=5.0))
+    connector.read(["plain"])
+    bacnet_peer.signal(signal.SIGSTOP)
+    Timer(0.3, connector.close).start()
+    with pytest.raises(OutsideWorldError, match="closed"):
+        connector.read(["plain"])
+    bacnet_peer.signal(signal.SIGCONT)

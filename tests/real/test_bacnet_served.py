@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from peers import free_port, wait_until
@@ -15,7 +15,7 @@ from peers import free_port, wait_until
 pytest.importorskip("bacpypes3")
 
 from connectors.bacnet.connector import BacnetConnector
-from connectors.bacnet.served import HEARTBEAT, ServedBuilding, ServiceSettings
+from connectors.bacnet.served import HEARTBEAT, PASS_TIME, ServedBuilding, ServiceSettings
 from connectors.bacnet.settings import BacnetDevice, BacnetPoint, BacnetSettings, Heartbeat
 from connectors.conformance import CHECKS, Trial
 from connectors.set_point import OURS, Allowance
@@ -23,6 +23,7 @@ from twin.errors import OutsideWorldError
 from twin.plan import Action, ActionKind, Reading
 
 pytestmark = pytest.mark.real
+NOON = datetime(2023, 10, 30, 12, tzinfo=UTC)
 SETPOINT, TEMPERATURE = "core/cooling_setpoint_occupied_c", "core/zone_air_temperature"
 
 
@@ -50,6 +51,9 @@ class Room:
         else:
             self.overrides[point] = value
 
+    def now(self) -> datetime:
+        return NOON + self.steps * timedelta(minutes=15)
+
     def advance_steps(self, steps: int) -> None:
         self.steps += steps
         self.temperature += 0.5 * (self.in_force()[SETPOINT] - self.temperature)
@@ -76,7 +80,7 @@ class Service:
         self.loop.call_soon_threadsafe(self.stop.set)
         self.thread.join(10.0)
 
-    def connector(self, allowance: Allowance, beat: bool = False) -> BacnetConnector:
+    def connector(self, allowance: Allowance, beat: bool = False, **changes: object) -> BacnetConnector:
         names = self.served.object_names()
         commands = self.building.in_force()
         points = {
@@ -90,7 +94,7 @@ class Service:
             heartbeat=Heartbeat(device="it", object=HEARTBEAT, every_s=0.2) if beat else None,
             timeout_s=1.0,
         )
-        return BacnetConnector("building", wanted)
+        return BacnetConnector("building", replace(wanted, **changes))
 
 
 @pytest.fixture
@@ -155,3 +159,24 @@ def test_sensors_and_names_cannot_be_written(opened: list) -> None:
     sensor = service.served.object_names()[TEMPERATURE]
     with pytest.raises(OutsideWorldError, match="write-access-denied"):
         connector._link.call(client.write(sensor, Real(1.0), 13), 5.0)
+
+
+def test_in_lock_step_time_passes_as_far_as_somebody_waits(opened: list) -> None:
+    opened.append(service := Service(Room(), lockstep=True))
+    opened.append(connector := service.connector(Allowance(min=18.0, max=28.0), lockstep=PASS_TIME, speed=900.0))
+    clock = connector.world_clock()
+    assert (clock.now(), service.building.steps) == (NOON, 0)
+    clock.wait(1000.0)
+    assert (clock.now(), clock.monotonic(), service.building.steps) == (NOON + timedelta(seconds=1000), 1000.0, 1)
+    clock.wait(800.0)
+    assert (clock.now(), service.building.steps) == (NOON + timedelta(minutes=30), 2)
+    assert connector.read([TEMPERATURE])[0].at == NOON + timedelta(minutes=30)
+
+
+def test_a_served_building_tells_its_own_time(opened: list) -> None:
+    opened.append(service := Service(Room(), speed=1800.0))
+    opened.append(connector := service.connector(Allowance(min=18.0, max=28.0), speed=1800.0))
+    clock = connector.world_clock()
+    wait_until(lambda: clock.now() >= NOON + timedelta(minutes=30), what="time passing there")
+    assert clock.now().timestamp() % 900 == 0.0
+    assert connector.clock_difference_s() == 0.0

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twin.cli.output import HERE, JsonOption, WorkspaceOption, print_json, say
+from twin.cli.workspace import Workspace
 
 if TYPE_CHECKING:
     from connectors.bacnet.served import ServedBuilding
+
+AHEAD_DAYS = 21
+"""How long the served building can run: what it meets is known for so many days."""
 
 
 def register(app: typer.Typer) -> None:
@@ -24,10 +28,16 @@ def emulate(
     speed: Annotated[
         float, typer.Option(min=1.0, help="1 is real time; 900 passes a quarter of an hour a second.")
     ] = 1.0,
+    lockstep: Annotated[
+        bool, typer.Option("--lockstep", help="Time passes only as far as the other side waits, as fast as it can.")
+    ] = False,
     silence_s: Annotated[
         float, typer.Option(help="Empty a writer's slots when its heartbeat stops so long [s].")
     ] = 180.0,
     steps: Annotated[int | None, typer.Option(help="End after so many steps; runs until stopped if left out.")] = None,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Let the workspace's site.yaml lead to the served building.")
+    ] = False,
     workspace: WorkspaceOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
@@ -35,25 +45,31 @@ def emulate(
     import asyncio
     import sys
 
-    from connectors.bacnet.served import ServedBuilding, ServiceSettings, site_fragment
+    from connectors.bacnet.served import ServedBuilding, ServiceSettings
+    from connectors.settings.edit import blocks_text, put_blocks
+    from twin.cli.demonstration.serving import TRENDS, WholeSite, blocks_of
     from twin.cli.demonstration.story import require_emulator
     from twin.cli.demonstration.world import EmbeddedWorld
-    from twin.cli.workspace import Workspace
 
     require_emulator()
-    settings = ServiceSettings(bind=bind, instance=instance, speed=speed, silence_s=silence_s)
-    world = EmbeddedWorld.of(Workspace.at(workspace))
+    settings = ServiceSettings(bind=bind, instance=instance, speed=speed, lockstep=lockstep, silence_s=silence_s)
+    here = Workspace.at(workspace)
+    world = EmbeddedWorld.of(here, days=AHEAD_DAYS, hosts_file=here.var("simulated", "hosts.json"))
     typer.echo("starting EnergyPlus; this takes a while", err=True)
     world.start()
-    with world.building as building:
-        served = ServedBuilding(building, settings)
+    with world.building:
+        served = ServedBuilding(WholeSite(world, here.folder / TRENDS), settings)
+        blocks = blocks_of(here.site, served, settings)
 
         def announce() -> None:
+            if connect:
+                put_blocks(here.folder / "site.yaml", blocks)
             if as_json:
                 print_json({"bind": bind, "instance": instance, "objects": served.object_names()})
+            elif connect:
+                say(f"serving {len(served.object_names())} points at {bind}; site.yaml leads there now")
             else:
-                say(f"serving {len(served.object_names())} points at {bind}; add to site.yaml:\n")
-                say(site_fragment(served, settings, "127.0.0.1/8:47809"))
+                say(f"# serving {len(served.object_names())} points at {bind}; for site.yaml:\n{blocks_text(blocks)}")
             sys.stdout.flush()  # who waits for the address at the other end of a pipe shall see it
 
         asyncio.run(_serve(served, settings.step_s / speed, steps, announce))

@@ -78,15 +78,15 @@ def open_control_room(
         BadInputError: no workspace, or a faulty site file.
         RefusedError: the plan store is not the one that belongs here.
     """
-    from connectors.change_control import ChangeControl, FileLock, SystemClock
+    from connectors.change_control import ChangeControl, FileLock
     from connectors.governance import Approvals, GovernedGate, Identity, PolicyFolder, Rulebook, write_defaults
     from connectors.plan_store import StoreFolder
     from connectors.settings import load_site
     from twin.cli.drift import blocking_drifts
-    from twin.cli.worlds import build_connectors
+    from twin.cli.worlds import build_connectors, clock_of, pace_of
 
     site_file = site_file or load_site(require_workspace(workspace) / "site.yaml")
-    clock = clock or SystemClock()
+    clock = clock or clock_of(site_file)
     folder = StoreFolder(workspace / "var" / "plans")
     store = folder.open(site_file.site.name, clock)
     if not (workspace / "policies").exists():
@@ -115,7 +115,7 @@ def open_control_room(
         clock,
         gate,
         lock,
-        settings,
+        settings or pace_of(clock),
         proof=lambda: folder.verify(store),
         doubts=lambda: flagged_points(workspace, clock.now()),
     )

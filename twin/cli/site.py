@@ -29,11 +29,15 @@ def init(
     directory: Annotated[
         Path | None, typer.Argument(help="Folder to create.", metavar="DIR", show_default="here")
     ] = None,
+    example: Annotated[
+        bool, typer.Option("--example", help="The bundled office with ten weeks of telemetry instead.")
+    ] = False,
     workspace: WorkspaceOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
     """Create a workspace with a commented site.yaml to start from."""
     from connectors.settings.template import TEMPLATE
+    from twin.cli.demonstration.story import copy_bundled_site
 
     directory = workspace if directory is None else workspace / directory
     path = directory / "site.yaml"
@@ -41,8 +45,11 @@ def init(
         raise BadInputError(f"{path} exists already; edit it, or name another folder")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "scenarios").mkdir(exist_ok=True)
-        path.write_text(TEMPLATE, encoding="utf-8")
+        if example:
+            copy_bundled_site(directory)
+        else:
+            (directory / "scenarios").mkdir(exist_ok=True)
+            path.write_text(TEMPLATE, encoding="utf-8")
         ignore = directory / ".gitignore"
         if not ignore.exists():
             ignore.write_text("var/\n", encoding="utf-8")
@@ -51,7 +58,8 @@ def init(
     if as_json:
         print_json({"workspace": str(directory), "site_file": str(path)})
     else:
-        say(f"created {path}; describe your building in it, then run 'understudy site check --workspace {directory}'")
+        what = "look at it" if example else "describe your building in it"
+        say(f"created {path}; {what}, then run 'understudy site check --workspace {directory}'")
 
 
 @site.command()

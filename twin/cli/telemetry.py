@@ -22,7 +22,7 @@ from twin.cli.output import (
     var,
 )
 from twin.errors import BadInputError
-from twin.ports import LiveSource
+from twin.ports import Clock, LiveSource
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +54,7 @@ def ingest(
     ] = False,
     follow: Annotated[
         float | None,
-        typer.Option("--follow", min=1.0, help="Then go on with the connectors, every so many seconds, until stopped."),
+        typer.Option("--follow", min=0.1, help="Then go on with the connectors, every so many seconds, until stopped."),
     ] = None,
     workspace: WorkspaceOption = HERE,
     as_json: JsonOption = False,
@@ -65,15 +65,16 @@ def ingest(
     from connectors.ingest import ingest as read_sources
     from connectors.settings import load_site
     from twin.cli.drift import blocking_drifts
-    from twin.cli.following import Follower, misplaced
+    from twin.cli.worlds import clock_of
 
     if anew and (since or until):
         raise BadInputError("--anew replaces whole series; leave out --since and --until")
     site_file = load_site(require_workspace(workspace) / "site.yaml")
     zone = site_file.site.time_zone
     telemetry = Telemetry(var(workspace, "telemetry", ".keep").parent)
-    first, last, now = moment(since, zone, "--since"), moment(until, zone, "--until"), datetime.now(tz=UTC)
-    live = _live(site_file, workspace, source or ())
+    clock = clock_of(site_file)
+    first, last, now = moment(since, zone, "--since"), moment(until, zone, "--until"), clock.now()
+    live = _live(site_file, clock, workspace, source or ())
     starts = _starts(site_file, telemetry, live, first, anew=anew)
     histories, health = delivered(live, starts, last or now)
     with progress_bar("ingest") as tell:
@@ -111,14 +112,14 @@ def ingest(
             say(f"  ! drift: {sentence}")
     if follow is not None:
         reached = starts | {name: state.reached for name, state in health.items() if state.reached}
-        _follow(live, LiveIntake(site_file, telemetry, source or ()), reached, follow)
+        _follow(live, LiveIntake(site_file, telemetry, source or ()), reached, follow, clock)
     for connector in live.values():
         connector.close()
     return 4 if dead and follow is None else 0
 
 
 def _follow(
-    live: Mapping[str, LiveSource], intake: LiveIntake, reached: Mapping[str, datetime], every_s: float
+    live: Mapping[str, LiveSource], intake: LiveIntake, reached: Mapping[str, datetime], every_s: float, clock: Clock
 ) -> None:
     """Goes on fetching from connectors until a signal comes.
 
@@ -138,15 +139,15 @@ def _follow(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
 
-    def now() -> datetime:
-        return datetime.now(tz=UTC)
-
     def keep(name: str, frame: pd.DataFrame) -> None:
-        intake.take(name, frame, now())
+        intake.take(name, frame, clock.now())
 
     note(f"following {', '.join(live)} every {every_s:g} s; Ctrl-C or SIGTERM ends it")
     Gatherer(live, keep, reached=reached).follow(
-        stop, now, every_s, lambda state: note(f"connector {state.name}: {'delivers' if state.ok else state.told}")
+        stop,
+        clock.now,
+        every_s,
+        lambda state: note(f"connector {state.name}: {'delivers' if state.ok else state.told}"),
     )
     note("stopped")
 
@@ -168,16 +169,15 @@ def _starts(
     return ends
 
 
-def _live(site_file: SiteFile, workspace: Path, wanted: Sequence[str]) -> Mapping[str, LiveSource]:
+def _live(site_file: SiteFile, clock: Clock, workspace: Path, wanted: Sequence[str]) -> Mapping[str, LiveSource]:
     """Connectors that the wanted sources name and that can be fetched from."""
     chosen = [mapping for name, mapping in site_file.sources.items() if not wanted or name in wanted]
     named = {mapping.block.connector for mapping in chosen} - {None}
     if not named:
         return {}
-    from connectors.change_control.clocks import SystemClock
     from twin.cli.worlds import build_connectors
 
-    built = build_connectors(site_file, SystemClock(), workspace)
+    built = build_connectors(site_file, clock, workspace)
     return {name: connector for name, connector in built.items() if name in named and isinstance(connector, LiveSource)}
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twin.cli.carriers import shown
 from twin.errors import BadInputError
 from twin.ports import Clock, Connector, PlacementSource
 
 if TYPE_CHECKING:
+    from connectors.change_control import PushSettings
     from connectors.settings import ConnectorBlock, SiteFile
 
 Build = Callable[["ConnectorBlock", "SiteFile", Clock, Path], Connector]
@@ -63,28 +64,33 @@ def build_connectors(site: SiteFile, clock: Clock, workspace: Path) -> dict[str,
     folder.mkdir(parents=True, exist_ok=True)
     built: dict[str, Connector] = {}
     for name, block in site.connectors.items():
-        built[name] = KINDS.get(block.kind, _real)(block, site, clock, folder)
-    _acquaint(built)
+        teller: Any = getattr(clock, "connector", None)
+        if teller is not None and teller.name == name:
+            built[name] = teller
+        else:
+            built[name] = KINDS.get(block.kind, _real)(block, site, clock, folder)
     return built
 
 
-def _acquaint(built: Mapping[str, Connector]) -> None:
-    """Who switches hosts asks those who know the VMs; who starts VMs asks those who know which hosts are off."""
-    for name, connector in built.items():
-        others = {other: one for other, one in built.items() if other != name}
-        if hasattr(connector, "guests_on"):
-            connector.guests_on = partial(_guests_on, others)
-        if hasattr(connector, "fenced"):
-            connector.fenced = partial(_is_off, others)
+def clock_of(site: SiteFile) -> Clock:
+    """The machine's clock, or that of the accelerated world which a connector of the site file leads to.
+
+    Raises:
+        OutsideWorldError: that world does not answer.
+    """
+    from connectors.change_control import SystemClock
+    from connectors.registry import build
+
+    for block in site.connectors.values():
+        if block.kind == "bacnet" and block.options.get("speed", 1.0) != 1.0:
+            connector: Any = build(block, SystemClock().now)
+            clock: Clock = connector.world_clock()
+            return clock
+    return SystemClock()
 
 
-def _guests_on(others: Mapping[str, Connector], host: str) -> int | None:
-    """VMs on a host by all who know it; None when nobody does."""
-    placements = [one.live_placement() for one in others.values() if isinstance(one, PlacementSource)]
-    counts = [count for placement in placements if (count := placement.running_on(host)) is not None]
-    return sum(counts) if counts else None
+def pace_of(clock: Clock) -> PushSettings:
+    """How patient a push is: waits count by the clock of the world, patience by ours."""
+    from connectors.change_control import PushSettings
 
-
-def _is_off(others: Mapping[str, Connector], host: str) -> bool:
-    point = f"host/{host}/power"
-    return shown(others, [point]).get(point, ("", ""))[1] == "off"
+    return PushSettings().at_speed(getattr(clock, "speed", 1.0))

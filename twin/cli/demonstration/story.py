@@ -106,24 +106,33 @@ def fresh_workspace(folder: Path) -> Workspace:
     Raises:
         BadInputError: the folder holds something else.
     """
-    import scenarios
-    from connectors.emulator.bundled_site import bundled_site_folder
-
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARK).is_file():
             message = f"{folder} is no demo workspace; the demo would replace it: choose another --workspace"
             raise BadInputError(message)
         shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    copy_bundled_site(folder)
     (folder / MARK).write_text("made by 'understudy demo', which replaces this folder\n", encoding="utf-8")
+    return Workspace.at(folder)
+
+
+def copy_bundled_site(folder: Path) -> None:
+    """The bundled site as a workspace: site file, telemetry, scenarios.
+
+    Raises:
+        BadInputError: the bundled site is missing.
+    """
+    import scenarios
+    from connectors.emulator.bundled_site import bundled_site_folder
+
+    folder.mkdir(parents=True, exist_ok=True)
     bundled = bundled_site_folder()
     shutil.copy(bundled / "site.yaml", folder / "site.yaml")
-    shutil.copytree(bundled / "telemetry", folder / "telemetry")
-    (folder / "scenarios").mkdir()
+    shutil.copytree(bundled / "telemetry", folder / "telemetry", dirs_exist_ok=True)
+    (folder / "scenarios").mkdir(exist_ok=True)
     library = Path(scenarios.__file__).parent / "library"
     for file in sorted(library.glob("*.yaml")):
         shutil.copy(file, folder / "scenarios" / file.name)
-    return Workspace.at(folder)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from twin.cli.workspace import Workspace
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -37,16 +38,20 @@ class EmbeddedWorld:
     site: Site
     met: Met
     now: datetime
+    days: int = WEEK_DAYS
+    """After the present."""
+    hosts_file: Path | None = None
+    """Where other processes say how the hosts stand."""
     building: EmulatedBuilding = field(init=False)
     hosts: SimulatedHosts = field(init=False)
 
     @classmethod
-    def of(cls, here: Workspace) -> EmbeddedWorld:
+    def of(cls, here: Workspace, days: int = WEEK_DAYS, hosts_file: Path | None = None) -> EmbeddedWorld:
         """The world of a demo workspace; its engine starts when time first passes."""
         from connectors.emulator.bundled_site import NOW, bundled_site_folder, local_midnight, met
 
-        met_days = met(here.site, bundled_site_folder(), _first_day(NOW), SETTLE_DAYS + WEEK_DAYS)
-        return cls(site=here.site, met=met_days, now=local_midnight(NOW))
+        met_days = met(here.site, bundled_site_folder(), _first_day(NOW), SETTLE_DAYS + days)
+        return cls(site=here.site, met=met_days, now=local_midnight(NOW), days=days, hosts_file=hosts_file)
 
     def start(self) -> None:
         """Starts the engine and brings the building to the present."""
@@ -54,12 +59,18 @@ class EmbeddedWorld:
         from connectors.emulator.bundled_site import NOW, demo_model
         from connectors.simulated import SimulatedHosts
 
-        model = demo_model(_first_day(NOW), NOW + timedelta(days=WEEK_DAYS - 1))
+        model = demo_model(_first_day(NOW), NOW + timedelta(days=self.days - 1))
         days = replace(self.met.days, it_w=np.zeros(self.met.days.steps))
         self.building = EmulatedBuilding("building", self.site, model, days, it_power_w=self.it_power_w)
         site = self.site
         self.hosts = SimulatedHosts(
-            "hosts", site.hosts, site.host_types, site.vms, self.building, cpu_demand_mips=self.demand_mips
+            "hosts",
+            site.hosts,
+            site.host_types,
+            site.vms,
+            self.building,
+            state_file=self.hosts_file,
+            cpu_demand_mips=self.demand_mips,
         )
         self._column = {vm.id: i for i, vm in enumerate(site.vms)}
         self._mips = {vm.id: vm.mips for vm in site.vms}
@@ -71,6 +82,8 @@ class EmbeddedWorld:
     def it_power_w(self, step: int) -> float:
         """Power of all hosts in a step, as their VMs stand now. [W]"""
         self._step = step
+        if self.hosts_file is not None:
+            self.hosts.look()
         self._host_power_w[step], self._host_cpu[step] = self.hosts.power_w(), self.hosts.cpu_utilization()
         return float(sum(self._host_power_w[step].values()))
 
@@ -98,6 +111,19 @@ class EmbeddedWorld:
             for kind, frame in tables.items()
         ]
         return pd.concat([rows, *long], ignore_index=True)
+
+    def machines(self) -> dict[str, float]:
+        """Point → reading of hosts and VMs in the step that has just passed."""
+        from twin.vocab import PointKind
+
+        step, site = self._step, self.site
+        vms = dict(zip(self._column, self.met.vm_utilization[step], strict=True))
+        tables: Mapping[PointKind, Mapping[str, float]] = {
+            PointKind.HOST_POWER: self._host_power_w[step],
+            PointKind.HOST_CPU_UTILIZATION: self._host_cpu[step],
+            PointKind.VM_CPU_UTILIZATION: vms,
+        }
+        return {point.id: float(table[point.of]) for kind, table in tables.items() for point in site.points_of(kind)}
 
     def demand_mips(self, vm: str) -> float:
         """Demand of a VM in the present step. [MIPS]"""

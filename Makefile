@@ -5,7 +5,7 @@ comma := ,
 # libvirt-python has no wheels: it is built only where its headers are.
 LIBVIRT := $(shell pkg-config --exists libvirt 2>/dev/null && echo $(comma)libvirt)
 RUN_EXTRAS := emulator,dashboard
-DEV_EXTRAS := $(RUN_EXTRAS),bacnet,mqtt,modbus,web,oidc,calendar,placement,dev$(LIBVIRT)
+DEV_EXTRAS := $(RUN_EXTRAS),bacnet,brick,mqtt,modbus,web,oidc,calendar,placement,dev$(LIBVIRT)
 PYTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help

@@ -12,7 +12,7 @@ import pandas as pd
 
 from connectors.bacnet.device import DeviceClient, RefusedByDeviceError, SilentDeviceError
 from connectors.bacnet.device_time import WorldClock, device_time
-from connectors.bacnet.discovery import HIGHEST_INSTANCE, FoundObject, discover
+from connectors.bacnet.discovery import HIGHEST_INSTANCE, FoundObject, described, discover
 from connectors.bacnet.holds import Hold, Holds
 from connectors.bacnet.link import BacnetLink
 from connectors.bacnet.reading import kind_of, outside, properties_of, reading_of
@@ -21,6 +21,7 @@ from connectors.bacnet.upkeep import Upkeep
 from connectors.bacnet.values import COMMANDABLE, encoded
 from connectors.bacnet.watch import Watch
 from connectors.live_rows import rows_of
+from connectors.mapping_proposals import Discovery
 from connectors.set_point import OURS, judge, refused
 from twin.errors import OutsideWorldError, RefusedError
 from twin.plan import Action, Capability, Check, CheckVerdict, PointId, Quality, Reading, Receipt
@@ -115,18 +116,18 @@ class BacnetConnector:
         ledger = self._holds.findings
         return [ledger.popleft() for _ in range(len(ledger))]
 
-    def discover(self, low: int = 0, high: int = HIGHEST_INSTANCE, address: str | None = None) -> Sequence[FoundObject]:
-        """Objects of the devices that answer, for mapping a new site."""
+    def objects(self, low: int = 0, high: int = HIGHEST_INSTANCE, address: str | None = None) -> Sequence[FoundObject]:
+        """Objects of the devices that answer Who-Is."""
         self._link.start()
         return self._link.call(discover(self._link, self.settings, low, high, address), 120.0)
 
-    def discover_configured(self) -> Sequence[FoundObject]:
+    def discover(self) -> Discovery:
         """Objects of the devices of the settings; of all that answer a broadcast where none is named."""
         devices = self.settings.devices.values()
         if not devices:
-            return self.discover()
-        found = (self.discover(device.instance, device.instance, device.address) for device in devices)
-        return [item for objects in found for item in objects]
+            return described(self.objects(), self.settings)
+        found = (self.objects(device.instance, device.instance, device.address) for device in devices)
+        return described([item for objects in found for item in objects], self.settings)
 
     def fetch(self, since: datetime | None, until: datetime | None) -> pd.DataFrame:  # only now is known
         """One row per readable point, as of now."""

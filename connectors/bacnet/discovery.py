@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,28 @@ from connectors.bacnet.device import DeviceClient, RefusedByDeviceError, SilentD
 from connectors.bacnet.link import BacnetLink
 from connectors.bacnet.settings import BacnetDevice, BacnetSettings
 from connectors.bacnet.values import number
+from connectors.mapping_proposals import Described, Discovery
 
+UNITS: Mapping[str, str] = {
+    "degrees-celsius": "degC",
+    "degrees-fahrenheit": "degF",
+    "degrees-kelvin": "K",
+    "percent": "percent",
+    "percent-relative-humidity": "percent",
+    "parts-per-million": "ppm",
+    "watts": "W",
+    "kilowatts": "kW",
+    "megawatts": "MW",
+    "btus-per-hour": "Btu/h",
+    "kilograms-per-second": "kg/s",
+    "cubic-meters-per-second": "m3/s",
+    "cubic-meters-per-hour": "m3/h",
+    "liters-per-second": "L/s",
+    "cubic-feet-per-minute": "cfm",
+    "meters-per-second": "m/s",
+    "watts-per-square-meter": "W/m2",
+}
+"""BACnet's name of a unit → ours."""
 _POINT_TYPES = ("analog-", "binary-", "multi-state-")
 _PROPERTIES = ("object-name", "description", "units", "present-value")
 HIGHEST_INSTANCE = 4_194_302
@@ -28,6 +50,20 @@ class FoundObject:
     description: str
     unit: str
     value: float | None
+
+
+def described(found: Iterable[FoundObject], settings: BacnetSettings) -> Discovery:
+    """Objects as points of the connector; devices that it does not know yet are added to its settings."""
+    names = {device.instance: name for name, device in settings.devices.items()}
+    devices: dict[str, object] = {}
+    points = []
+    for one in found:
+        if one.device not in names:
+            names[one.device] = f"d{one.device}"
+            devices[names[one.device]] = {"instance": one.device, "address": one.address}
+        place = {"device": names[one.device], "object": one.object}
+        points.append(Described(name=one.name, description=one.description, unit=UNITS.get(one.unit, ""), place=place))
+    return Discovery(points=points, settings={"devices": devices} if devices else {})
 
 
 async def discover(

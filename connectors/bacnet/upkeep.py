@@ -39,7 +39,8 @@ class Upkeep:
             self._chore("heartbeat", self._beating(self._settings.heartbeat))
 
     async def watch(self, names: Sequence[str]) -> None:
-        """Subscribes to the points and probes their devices from now on."""
+        """Reads the points all at once, subscribes to one after the other, and probes their devices from now on."""
+        await self._look(list(names))
         for name in names:
             self._subscribe(name)
             device = self._settings.points[name].device
@@ -94,7 +95,6 @@ class Upkeep:
                 await client.probe()
             if client.returned.is_set():
                 client.returned.clear()
-                await self._look(sorted(mine & self._watch.names()))  # all at once, before one after the other
-                self._watch.again(mine, self._subscribe)
+                await self.watch(self._watch.drop(mine))
                 with contextlib.suppress(OutsideWorldError):
                     await self._holds.tend()

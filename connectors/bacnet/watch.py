@@ -35,19 +35,16 @@ class Watch:
         if name not in self._tasks:
             self._tasks[name] = asyncio.get_running_loop().create_task(self._keep(name, point, client))
 
-    def names(self) -> set[str]:
-        """Points that are watched."""
-        return set(self._tasks)
-
     def _number(self, name: str) -> int:
         """The same subscriber number for a point each time, so that a device renews its subscription, not adds one."""
         return self._numbers.setdefault(name, len(self._numbers) + 1)
 
-    def again(self, names: set[str], starter: Callable[[str], None]) -> None:
-        """Drops the subscriptions of a device that came back, and subscribes anew at once."""
-        for name in names & self._tasks.keys():
+    def drop(self, names: set[str]) -> list[str]:
+        """Drops the subscriptions of a device that came back; the points that were watched."""
+        watched = sorted(names & self._tasks.keys())
+        for name in watched:
             self._tasks.pop(name).cancel()
-            starter(name)
+        return watched
 
     async def _keep(self, name: str, point: BacnetPoint, client: DeviceClient) -> None:
         while True:
@@ -71,8 +68,6 @@ class Watch:
         )
         await client.exclusive(subscription.__aenter__())
         try:
-            for found in await client.read([(point.object, ("present-value", "status-flags"))]):
-                self._got(name, found)
             await self._drain(name, subscription, client)
         finally:
             _keep_from_renewing(subscription)

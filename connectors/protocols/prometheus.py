@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
+from connectors.mapping_proposals import Discovery
 from connectors.protocols.plain import Measure, PlainConnector, finite
+from connectors.protocols.prometheus_series import described
 from connectors.protocols.web import StatusError, Web, WebSettings
 from connectors.self_test import clock_difference_s
 from twin.errors import BadInputError
@@ -116,6 +118,19 @@ class PrometheusConnector(PlainConnector):
         }
         data = self.web.json("GET", "/api/v1/query_range", params=params)
         return self._only(point, [(row["metric"], row["values"]) for row in data["data"]["result"]])
+
+    def discover(self) -> Discovery:
+        """Points that the server's metrics of the last day make."""
+        names = self.web.json("GET", "/api/v1/label/__name__/values")["data"]
+        return Discovery(points=tuple(described(names, self._labels)))
+
+    def _labels(self, metric: str) -> Sequence[Mapping[str, str]]:
+        now = self._clock()
+        span: dict[str, str | float] = {"start": (now - timedelta(days=1)).timestamp(), "end": now.timestamp()}
+        found: Sequence[Mapping[str, str]] = self.web.json("GET", "/api/v1/series", params={"match[]": metric, **span})[
+            "data"
+        ]
+        return found
 
     def clock_difference_s(self) -> float | None:
         """How far the server's clock is ahead of ours, as told with its last answer. [s]"""

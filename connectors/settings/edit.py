@@ -39,11 +39,9 @@ def with_blocks(text: str, blocks: Mapping[str, Mapping[str, object]]) -> str:
     return _dumped(document)
 
 
-def blocks_text(blocks: Mapping[str, Mapping[str, object]]) -> str:
-    """Blocks as text for a site file: what is deepest stands on one line."""
-    return _dumped(
-        {section: {name: _compact(block) for name, block in named.items()} for section, named in blocks.items()}
-    )
+def blocks_text(blocks: Mapping[str, object]) -> str:
+    """Sections as text for a site file: what is deepest stands on one line."""
+    return _dumped(_compact(blocks))
 
 
 def _yaml() -> YAML:

@@ -268,7 +268,7 @@ def test_the_heartbeat_beats_while_we_hold_and_is_given_back(bacnet_peer: Bacnet
 
 
 def test_objects_are_discovered_with_names_units_and_values(bacnet_peer: BacnetPeer, connect) -> None:
-    found = connect(settings(bacnet_peer)).discover(1001, 1001, bacnet_peer.address)
+    found = connect(settings(bacnet_peer)).objects(1001, 1001, bacnet_peer.address)
     by_object = {item.object: item for item in found}
     assert by_object["analog-value,2"].name == "zone 2 cooling setpoint"
     assert (by_object["analog-input,3"].unit, by_object["analog-input,3"].value) == ("degrees-celsius", 23.0)
@@ -314,7 +314,7 @@ def test_a_device_of_the_user_is_discovered_and_read(connect) -> None:
     bind = os.environ.get("UNDERSTUDY_BACNET_BIND", f"127.0.0.1/8:{free_port(socket.SOCK_DGRAM)}")
     device = BacnetDevice(instance=int(instance), address=address)
     probe = connect(BacnetSettings(bind=bind, devices={"it": device}, points={}))
-    found = probe.discover(int(instance), int(instance), address)
+    found = probe.objects(int(instance), int(instance), address)
     assert found
 
 

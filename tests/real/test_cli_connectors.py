@@ -69,7 +69,7 @@ def test_points_are_proposed_from_what_the_device_says(bacnet_peer: BacnetPeer, 
     checked(tmp_path / "ws", bacnet_peer.port)
     done = understudy("site", "discover", "bms", "--workspace", tmp_path / "ws", "--json")
     assert done.returncode == 0, done.stderr
-    kinds = {one["object"]: one["kind"] for one in json.loads(done.stdout)["proposals"]}
+    kinds = {one["place"]["object"]: one["kind"] for one in json.loads(done.stdout)["proposals"]}
     assert kinds["analog-value,2"] == "zone_cooling_setpoint"
     assert kinds["analog-input,3"] == "zone_air_temperature"
     assert kinds["binary-value,1"] is None

@@ -18,6 +18,7 @@ pytest.importorskip("httpx2")
 pytest.importorskip("paho.mqtt.client")
 
 from connectors.telemetry_store import ParquetTelemetryStore
+from twin.cli import run
 
 pytestmark = pytest.mark.real
 BLOCK = """
@@ -104,6 +105,24 @@ def workspace(tmp_path: Path, prometheus: Prometheus, broker: int, bacnet_peer: 
     block = BLOCK.format(own=free_port(socket.SOCK_DGRAM), **places)
     (folder / "site.yaml").write_text(template[: template.index("\nsources:")] + SOURCES + block)
     return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "points", "clock"),
+    [
+        ("prom", "1 of 1 points can be read", "s off ours"),
+        ("bms", "1 of 1 points can be read", "s off ours"),
+        ("broker", "1 of 1 points can be read", "does not tell its time"),
+    ],
+)
+def test_a_check_tells_of_reach_points_clock_and_writing(
+    workspace: Path, capsys: pytest.CaptureFixture[str], name: str, points: str, clock: str
+) -> None:
+    assert run(["connector", "check", name, "--workspace", str(workspace), "--json"]) == 0
+    facts = {fact["what"]: fact["told"] for fact in json.loads(capsys.readouterr().out)["facts"]}
+    assert facts["reached"].startswith("logged in and read 1 points")
+    assert (facts["points"], clock in facts["clock"]) == (points, True)
+    assert facts["writing"] in {"reads only", "0 of 1 points asked may be written now"}
 
 
 class Following:

@@ -55,11 +55,11 @@ class Office:
 
 @pytest.fixture
 def office(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    """The bundled site, calibrated on its last weeks, with its building served in lock-step by another process."""
+    """The bundled site, calibrated, with its building served in lock-step by another process."""
     monkeypatch.setenv("UNDERSTUDY_PASSWORD", "rehearsal-2023")
     made = Office(tmp_path / "office", capsys)
     made.says("init", str(made.folder), "--example")
-    made.says("ingest", "--since", "2023-10-02")
+    made.says("ingest")
     assert made.says("calibrate", "--quick")["accepted"]
     argv = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "twin", "emulate", "--lockstep", "--connect"]
     argv += ["--bind", f"127.0.0.1/8:{free_port(socket.SOCK_DGRAM)}", "--workspace", str(made.folder)]

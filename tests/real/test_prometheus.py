@@ -124,3 +124,15 @@ def test_a_query_that_gives_several_series_is_a_mistake_to_mend(connector: Prome
     with pytest.raises(BadInputError, match=r"series .* name labels or aggregate"):
         other.read(["cpu"])
     other.close()
+
+
+def test_what_the_server_holds_is_proposed_with_queries_that_give_one_value(url: str) -> None:
+    prom = PrometheusConnector("prom", PrometheusSettings(server=WebSettings(url=url), points={}))
+    found = prom.discover().points
+    cpu = next(one for one in found if one.kind is PointKind.HOST_CPU_UTILIZATION)
+    series = PrometheusSeries(query=str(cpu.place["query"]), kind=cpu.kind)
+    asked = PrometheusConnector("prom", PrometheusSettings(server=WebSettings(url=url), points={"cpu": series}))
+    value = wait_until(lambda: asked.read(["cpu"])[0].value, 20.0, "a rate")
+    for connector in (prom, asked):
+        connector.close()
+    assert 0.0 < value <= 1.0

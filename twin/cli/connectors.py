@@ -43,7 +43,10 @@ def check(
     from connectors.self_test import self_test
 
     connector = room.connectors[name]
-    facts = self_test(connector)
+    try:
+        facts = self_test(connector)
+    finally:
+        getattr(connector, "close", lambda: None)()
     ok = all(fact.ok for fact in facts)
     can = sorted(capability.value for capability in connector.capabilities)
     if as_json:

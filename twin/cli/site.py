@@ -117,52 +117,43 @@ def schema(workspace: WorkspaceOption = HERE, as_json: JsonOption = False) -> No
 
 @site.command()
 def discover(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A BACnet or libvirt connector of the site file.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A connector of the site file.")],
+    brick: Annotated[
+        Path | None, typer.Option("--brick", help="A Brick model of the devices (Turtle), instead of asking them.")
+    ] = None,
     workspace: WorkspaceOption = HERE,
     as_json: JsonOption = False,
 ) -> None:
-    """Propose points from what BACnet devices, or hosts and VMs from what hypervisors say; writes nothing."""
+    """Propose points from what a system says of itself, as lines of a site file to review; writes nothing."""
+    from contextlib import closing
+    from dataclasses import asdict
+
+    from connectors.brick_model import read_brick
     from connectors.change_control import SystemClock
+    from connectors.mapping_proposals import Discoverer, fragment, propose
     from connectors.registry import build
     from connectors.settings import load_site
     from twin.ports import PlacementSource
 
     site_file = load_site(require_workspace(workspace) / "site.yaml")
-    blocks = site_file.connectors
-    if name not in blocks:
-        message = f"connector {name!r} is not configured; configured: {', '.join(sorted(blocks)) or 'none'}"
+    if name not in site_file.connectors:
+        message = (
+            f"connector {name!r} is not configured; configured: {', '.join(sorted(site_file.connectors)) or 'none'}"
+        )
         raise BadInputError(message)
-    connector = build(blocks[name], SystemClock().now)
-    if isinstance(connector, PlacementSource):
-        document, text = _machines(connector, name, [zone.id for zone in site_file.site.zones])
-    elif hasattr(connector, "discover_configured"):
-        document, text = _points(connector.discover_configured(), name)
+    block = site_file.connectors[name]
+    connector = build(block, SystemClock().now)
+    if brick is not None:
+        devices = getattr(getattr(connector, "settings", None), "devices", {})
+        found = read_brick(brick, {device.instance: key for key, device in devices.items()})
+    elif isinstance(connector, Discoverer):
+        with closing(connector) as asked:
+            found = asked.discover()
     else:
-        kind = blocks[name].kind
-        message = f"connector {name!r} of type {kind} cannot discover; BACnet and libvirt connectors can"
-        raise BadInputError(message)
+        message = f"connector {name!r} of type {block.kind} cannot say what it holds; map its points by hand"
+        raise BadInputError(f"{message}, or give a model of the building with --brick")
+    text = fragment(found, block, site_file.site)
     if as_json:
-        print_json({**document, "fragment": text})
+        print_json({"proposals": [asdict(one) for one in propose(found.points, site_file.site)], "fragment": text})
     else:
         say(text)
-
-
-def _points(found: Iterable[Described], name: str) -> tuple[dict[str, object], str]:
-    from dataclasses import asdict
-
-    from connectors.mapping_proposals import fragment, propose
-
-    proposals = propose(found)
-    return {"proposals": [asdict(one) for one in proposals]}, fragment(proposals, name)
-
-
-def _machines(connector: PlacementSource, name: str, zones: Sequence[str]) -> tuple[dict[str, object], str]:
-    from dataclasses import asdict
-
-    from connectors.emulator.bundled_site import bundled_site_folder
-    from connectors.host_types import read_host_types
-    from connectors.machine_proposals import machine_fragment, propose_machines
-
-    servers = read_host_types(bundled_site_folder().parent / "host_types.csv")
-    proposal = propose_machines(connector.live_placement(), servers, zones)
-    return asdict(proposal), machine_fragment(proposal, name)

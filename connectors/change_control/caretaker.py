@@ -13,7 +13,7 @@ from twin.errors import StoppedError
 from twin.plan import Action, PlanState, PointId, StepState
 from twin.plans.judge import Verdict, worst
 from twin.plans.records import Change, PlanRecord
-from twin.ports import Connector, Keeper
+from twin.ports import Keeper
 
 _S = PlanState
 
@@ -81,7 +81,7 @@ class Caretaker(Desk):
         for name, connector in self._connectors.items():
             if isinstance(connector, Keeper):
                 lost = connector.keep([action for _, action in self._in_force(name)])
-                said += self._write_again(connector, name, frozenset(lost)) if lost else []
+                said += self._write_again(name, frozenset(lost)) if lost else []
         return said
 
     def _in_force(self, connector: str) -> list[tuple[str, Action]]:
@@ -95,17 +95,17 @@ class Caretaker(Desk):
                 found += [(record.plan_id, a) for a in actions if a.connector == connector and a.id in verified]
         return found
 
-    def _write_again(self, connector: Connector, name: str, lost: frozenset[PointId]) -> list[str]:
+    def _write_again(self, name: str, lost: frozenset[PointId]) -> list[str]:
         """Under the lease, so that nobody releases at the same moment; at most ``tries`` times for each action."""
         said: list[str] = []
-        with self._leased():
+        with self._leased() as lease:
             for plan_id, action in self._in_force(name):
                 times = self._written_again.get((plan_id, action.id), 0)
                 if action.point not in lost or times >= self._settings.tries:
                     continue
                 self._written_again[plan_id, action.id] = times + 1
                 self._store.note(self._holder, "written again", plan_id, {"point": action.point, "times": times + 1})
-                connector.apply(action)
+                Pusher(self._session_back(lease, plan_id, self._holder)).write_lost(action)
                 said.append(f"{action.point}: the device lost our value, {action.value} was written again")
         return said
 

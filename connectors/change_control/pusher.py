@@ -276,6 +276,16 @@ class Pusher:
             reading = self._s.look(action)
         return reading
 
+    def write_lost(self, action: Action) -> None:
+        """Writes what a device has lost since; who calls it holds the site and has put it on the record.
+
+        Raises:
+            OutsideWorldError: no good reply.
+            RefusedError: the device refuses, or the lease is too short for a write.
+        """
+        self._s.lease.require_time_for_a_write()
+        self._s.connector(action.connector).apply(action)
+
     def _back_off(self, attempt: int) -> None:
         """Waits before the next try; a stop ends the wait, and the way back settles what was begun."""
         self._wait(self._s.settings.backoff_s * 2.0**attempt * (1.0 + float(self._jitter.random())))

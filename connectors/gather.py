@@ -19,6 +19,8 @@ from twin.ports import TelemetrySource
 QUEUE_FRAMES = 8
 """Frames that wait for the store; sources stand still when it is full."""
 CHUNK_ROWS = 50_000
+GATHER_EVENTS_S = 0.3
+"""How long a woken round waits for further events."""
 RETRY_S = 5.0
 """Pause before a source that failed is asked again; doubles after ``QUICK_RETRIES``."""
 QUICK_RETRIES = 6
@@ -64,9 +66,24 @@ class _Pace:
     stop: threading.Event
     now: Callable[[], datetime]
     every_s: float
+    wake: threading.Event
+    """Ends every pause early; the same as ``stop`` where nobody tells of events."""
+    events: list[float] = field(default_factory=list)
+    """When the wake was last heard of, on the monotonic clock. [s]"""
     waiting: queue.Queue[_Parcel] = field(default_factory=lambda: queue.Queue(QUEUE_FRAMES))
     asked: dict[str, float] = field(default_factory=dict)
     """Sources that are being asked, and since when on the monotonic clock. [s]"""
+
+    def pass_on_events(self) -> None:
+        """Notes that somebody woke us, so that whoever is asking a source just now asks it once more."""
+        if self.wake is not self.stop and self.wake.is_set():
+            self.events[:] = [time.monotonic()]
+            self.wake.clear()
+
+    def rest(self, seconds: float, since_s: float) -> None:
+        """Waits, but not where something happened since ``since_s``; what belongs together comes together."""
+        if (self.events and self.events[-1] >= since_s) or (self.wake.wait(seconds) and self.wake is not self.stop):
+            self.stop.wait(GATHER_EVENTS_S)
 
 
 class Gatherer:
@@ -172,7 +189,12 @@ class Gatherer:
         return True
 
     def follow(
-        self, stop: threading.Event, now: Callable[[], datetime], every_s: float, told: Callable[[SourceHealth], None]
+        self,
+        stop: threading.Event,
+        now: Callable[[], datetime],
+        every_s: float,
+        told: Callable[[SourceHealth], None],
+        wake: threading.Event | None = None,
     ) -> Mapping[str, SourceHealth]:
         """Gathers from each source at its own pace until ``stop`` is set; how each fared at last.
 
@@ -184,8 +206,9 @@ class Gatherer:
             now: the clock.
             every_s: from one attempt to the next at a source that delivers.
             told: hears of each source whose state changed, and of each that has answered first.
+            wake: ends a pause early, as when a source tells that something happened; to be set with ``stop`` too.
         """
-        pace = _Pace(stop=stop, now=now, every_s=every_s)
+        pace = _Pace(stop=stop, now=now, every_s=every_s, wake=wake or stop)
         for name in self._sources:
             threading.Thread(target=self._keep_fetching, args=(name, pace), name=f"follow {name}", daemon=True).start()
         before: dict[str, bool] = {}
@@ -193,6 +216,7 @@ class Gatherer:
             with suppress(queue.Empty):
                 self._settle(pace.waiting.get(timeout=LOOK_S))
             self._blame_the_hanging(pace.asked)
+            pace.pass_on_events()
             for name, state in self._health.items():
                 if state.asked and before.get(name) != state.ok:
                     before[name] = state.ok
@@ -208,7 +232,7 @@ class Gatherer:
             failures = 0 if ok else failures + 1
             left_s = max(0.0, pace.every_s - (time.monotonic() - began))
             growth = 2.0 ** min(max(failures - QUICK_RETRIES, 0), 10)
-            pace.stop.wait(left_s if ok else min(pace.every_s, RETRY_S * growth))
+            pace.rest(left_s if ok else min(pace.every_s, RETRY_S * growth), began)
 
     def _blame_the_hanging(self, asked: Mapping[str, float]) -> None:
         for name, began in list(asked.items()):

@@ -164,9 +164,10 @@ class LiveIntake:
         """Rows of a connector that have just come."""
         for mapping in self._mappings:
             if mapping.block.connector == connector:
-                self._keep(_renamed(rows, mapping), now)
+                self._keep(renamed(rows, mapping), now)
         if time.monotonic() - self._examined >= EXAMINE_EVERY_S:
-            self._telemetry.record(health(self._site_file, self._telemetry.store))
+            placed = [one for one in self._telemetry.findings() if one.kind is FindingKind.PLACEMENT]
+            self._telemetry.record([*health(self._site_file, self._telemetry.store), *placed])
             self._examined = time.monotonic()
 
     def _keep(self, rows: pd.DataFrame, now: datetime) -> None:
@@ -238,7 +239,7 @@ def _batches(
             f"source {name}: nothing can be fetched from connector {mapping.block.connector!r}; use 'files:' instead"
         )
         raise BadInputError(message)
-    rows = _renamed(history.fetch(since, until), mapping)
+    rows = renamed(history.fetch(since, until), mapping)
     return iter([rows[_within(rows["timestamp"], since, until)]]), None
 
 

@@ -158,14 +158,14 @@ def fragment(discovery: Discovery, block: ConnectorBlock, site: Site) -> str:
     if columns:
         blocks["sources"] = {f"{block.name}_live": {"connector": block.name, "columns": columns}}
     lines = [f"# proposed from what {block.name} says of itself; check every line, then put it into site.yaml"]
-    lines += [f"# {name}: {_plain(one.name)}: {one.why}" for name, one in known.items()]
+    lines += [f"# {name}: {on_one_line(one.name)}: {one.why}" for name, one in known.items()]
     rest = [
         f"# of what? {name}: no such {KIND_FACTS[one.kind].subject} in the site file; then add it to the source"
         for name, one in known.items()
         if one.kind is not None and not _has_place(one)
     ]
     rest += [
-        f"# not recognised: {_plain(one.name)} {one.unit} {_plain(str(dict(one.place)))}"
+        f"# not recognised: {on_one_line(one.name)} {one.unit} {on_one_line(str(dict(one.place)))}"
         for one in proposals
         if one.kind is None
     ]

@@ -74,6 +74,32 @@ class Keeper(Protocol):
         ...
 
 
+@runtime_checkable
+class PlacementSource(Protocol):
+    """A connector of hosts that can tell where VMs stand now."""
+
+    def live_placement(self) -> LivePlacement:
+        """All its hosts at this moment; one that cannot be asked is named, not an error."""
+        ...
+
+
+class Listening(Protocol):
+    """Ears that are open until they are closed."""
+
+    def close(self) -> None:
+        """Stops listening."""
+        ...
+
+
+@runtime_checkable
+class EventSource(Protocol):
+    """A connector whose system tells of changes by itself."""
+
+    def listen(self, heard: Callable[[str], object]) -> Listening:
+        """Calls ``heard`` with a sentence at each change, from another thread; it hurries a look and proves nothing."""
+        ...
+
+
 class TelemetrySource(Protocol):
     """Something that telemetry can be fetched from."""
 

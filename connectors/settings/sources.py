@@ -76,7 +76,8 @@ class SourceBlock(Block):
         default=(), description="CSV or Parquet files, relative to the site file; * and ? are allowed"
     )
     connector: Id | None = Field(
-        default=None, description="instead of files: a connector; one that knows only of now is read with --follow"
+        default=None,
+        description="instead of files: a connector; one without history gives its present values at each ingest",
     )
     layout: Literal["wide", "long"] = Field(
         default="wide", description="wide: a column per quantity; long: one row per time and point"

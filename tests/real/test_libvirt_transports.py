@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 pytest.importorskip("libvirt")
 
 from certificates import authority, issue
-from libvirt_moves import settings
+from libvirt_moves import settings, to_host
+from peers import Peer, require_program, wait_until
 
 from connectors.libvirt_hosts.connector import LibvirtConnector
 from connectors.libvirt_hosts.settings import LibvirtHost

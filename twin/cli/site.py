@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,6 @@ from twin.cli.output import HERE, JsonOption, WorkspaceOption, note, print_json,
 from twin.errors import BadInputError, OutsideWorldError
 
 if TYPE_CHECKING:
-    from connectors.mapping_proposals import Described
     from connectors.settings import SiteFile
     from twin.ports import PlacementSource
 
@@ -143,6 +142,10 @@ def discover(
         raise BadInputError(message)
     block = site_file.connectors[name]
     connector = build(block, SystemClock().now)
+    if isinstance(connector, PlacementSource):
+        document, text = _machines(connector, name, [zone.id for zone in site_file.site.zones])
+        print_json({**document, "fragment": text}) if as_json else say(text)
+        return
     if brick is not None:
         devices = getattr(getattr(connector, "settings", None), "devices", {})
         found = read_brick(brick, {device.instance: key for key, device in devices.items()})
@@ -157,3 +160,15 @@ def discover(
         print_json({"proposals": [asdict(one) for one in propose(found.points, site_file.site)], "fragment": text})
     else:
         say(text)
+
+
+def _machines(connector: PlacementSource, name: str, zones: Sequence[str]) -> tuple[dict[str, object], str]:
+    from dataclasses import asdict
+
+    from connectors.emulator.bundled_site import bundled_site_folder
+    from connectors.host_types import read_host_types
+    from connectors.machine_proposals import machine_fragment, propose_machines
+
+    servers = read_host_types(bundled_site_folder().parent / "host_types.csv")
+    proposal = propose_machines(connector.live_placement(), servers, zones)
+    return asdict(proposal), machine_fragment(proposal, name)

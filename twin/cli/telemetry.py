@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,9 +26,7 @@ from twin.errors import BadInputError
 from twin.ports import Clock, LiveSource
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from connectors.ingest import Ingested, LiveIntake, Telemetry
+    from connectors.ingest import Ingested, Telemetry
     from connectors.settings import SiteFile
 
 LISTED = 40
@@ -65,6 +64,7 @@ def ingest(
     from connectors.ingest import ingest as read_sources
     from connectors.settings import load_site
     from twin.cli.drift import blocking_drifts
+    from twin.cli.following import Follower, misplaced
     from twin.cli.worlds import clock_of
 
     if anew and (since or until):
@@ -112,44 +112,10 @@ def ingest(
             say(f"  ! drift: {sentence}")
     if follow is not None:
         reached = starts | {name: state.reached for name, state in health.items() if state.reached}
-        _follow(live, LiveIntake(site_file, telemetry, source or ()), reached, follow, clock)
+        Follower(LiveIntake(site_file, telemetry, source or ()), telemetry, live, clock).run(follow, reached)
     for connector in live.values():
         connector.close()
     return 4 if dead and follow is None else 0
-
-
-def _follow(
-    live: Mapping[str, LiveSource], intake: LiveIntake, reached: Mapping[str, datetime], every_s: float, clock: Clock
-) -> None:
-    """Goes on fetching from connectors until a signal comes.
-
-    Raises:
-        BadInputError: no source names a connector.
-    """
-    import signal
-    import threading
-
-    from connectors.gather import Gatherer
-
-    if not live:
-        raise BadInputError(
-            "--follow: no source to follow; files are read once, sources with 'connector:' are followed"
-        )
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-
-    def keep(name: str, frame: pd.DataFrame) -> None:
-        intake.take(name, frame, clock.now())
-
-    note(f"following {', '.join(live)} every {every_s:g} s; Ctrl-C or SIGTERM ends it")
-    Gatherer(live, keep, reached=reached).follow(
-        stop,
-        clock.now,
-        every_s,
-        lambda state: note(f"connector {state.name}: {'delivers' if state.ok else state.told}"),
-    )
-    note("stopped")
 
 
 def _starts(

@@ -69,7 +69,30 @@ def build_connectors(site: SiteFile, clock: Clock, workspace: Path) -> dict[str,
             built[name] = teller
         else:
             built[name] = KINDS.get(block.kind, _real)(block, site, clock, folder)
+    _acquaint(built)
     return built
+
+
+def _acquaint(built: Mapping[str, Connector]) -> None:
+    """Who switches hosts asks those who know the VMs; who starts VMs asks those who know which hosts are off."""
+    for name, connector in built.items():
+        others = {other: one for other, one in built.items() if other != name}
+        if hasattr(connector, "guests_on"):
+            connector.guests_on = partial(_guests_on, others)
+        if hasattr(connector, "fenced"):
+            connector.fenced = partial(_is_off, others)
+
+
+def _guests_on(others: Mapping[str, Connector], host: str) -> int | None:
+    """VMs on a host by all who know it; None when nobody does."""
+    placements = [one.live_placement() for one in others.values() if isinstance(one, PlacementSource)]
+    counts = [count for placement in placements if (count := placement.running_on(host)) is not None]
+    return sum(counts) if counts else None
+
+
+def _is_off(others: Mapping[str, Connector], host: str) -> bool:
+    point = f"host/{host}/power"
+    return shown(others, [point]).get(point, ("", ""))[1] == "off"
 
 
 def clock_of(site: SiteFile) -> Clock:

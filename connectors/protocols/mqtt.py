@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -105,6 +106,7 @@ class MqttConnector(PlainConnector):
             client.tls_set_context(trust(wanted.ca_file, f"{self.name}.ca_file"))
         if wanted.status_topic:
             client.will_set(wanted.status_topic, "offline", qos=1, retain=True)
+        client.on_socket_open = _send_at_once
         client.on_connect, client.on_message = self._on_connect, self._on_message
         client.on_disconnect, client.on_subscribe = self._on_disconnect, self._on_subscribe
         self._state, self._subscribed = "", False
@@ -200,6 +202,11 @@ class MqttConnector(PlainConnector):
                 client.publish(self.settings.status_topic, "offline", qos=1, retain=True).wait_for_publish(1.0)
             client.disconnect()
             client.loop_stop()
+
+
+def _send_at_once(_client: object, _data: object, opened: Any) -> None:
+    """A command is small and waits for its confirmation: it must not wait for more to send."""
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _measure(facts: MqttPoint) -> Measure:

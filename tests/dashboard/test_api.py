@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from dashboard_example import EVIL, Example
+from dashboard_example import Example
+from example_office import EVIL
 
 from dashboard.app import Dashboard
 

@@ -8,40 +8,14 @@ import re
 from datetime import timedelta
 
 import pytest
-from dashboard_example import EVIL, ORIGIN, PASSWORD, Client, Example
+from dashboard_example import ORIGIN, PASSWORD, RUN, Client, Example, callback_body
+from example_office import EVIL
 
 from dashboard.app import Dashboard
 from dashboard.formats import csv_cell
 from dashboard.sessions import IDLE, LONGEST
 from dashboard.signin import safe_next
 from dashboard.views import Person, Role
-
-
-def callback_body(made: Dashboard, output: str, values: dict[str, object] | None = None) -> dict[str, object]:
-    """The body that the browser would send to run the callback with this output."""
-    key = next(key for key in made.dash.callback_map if output in key)
-    spec = made.dash.callback_map[key]
-    given = values or {}
-
-    def filled(part: dict[str, object]) -> dict[str, object]:
-        name = f"{part['id']}.{part['property']}"
-        return {"id": part["id"], "property": part["property"], "value": given.get(name)}
-
-    outputs = [
-        {"id": one.rsplit(".", 1)[0], "property": one.rsplit(".", 1)[1]}
-        for one in key.strip(".").replace("\\.", "\0").split("...")
-    ]
-    inputs = [filled(part) for part in spec["inputs"]]
-    return {
-        "output": key,
-        "outputs": outputs if len(outputs) > 1 or key.startswith("..") else outputs[0],
-        "inputs": inputs,
-        "changedPropIds": [f"{inputs[0]['id']}.{inputs[0]['property']}"],
-        "state": [filled(part) for part in spec["state"]],
-    }
-
-
-RUN = "/_dash-update-component"
 
 
 def test_nobody_sees_a_page_without_signing_in(made: Dashboard) -> None:
@@ -190,7 +164,7 @@ def test_no_cell_of_an_export_is_a_formula(client: Client) -> None:
 
 
 def test_two_people_approve_at_once_and_both_count_once(world: Example) -> None:
-    from dashboard_example import example_plan, plan_view
+    from example_plans import example_plan, plan_view
 
     from dashboard.memory import MemoryPlans
 

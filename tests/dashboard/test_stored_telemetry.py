@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from dashboard_example import END, example_frame, example_site
+from example_office import END, example_frame, example_site
 
 from connectors.change_control import ManualClock
 from connectors.ingest import Telemetry

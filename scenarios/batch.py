@@ -14,7 +14,7 @@ from scenarios.worlds import changed, synthetic
 from twin.drivers import Drivers
 from twin.kpi import KPIS, kpis
 from twin.policy import Policy
-from twin.result import RunResult
+from twin.result import Migration, RunResult
 from twin.site import Site
 from twin.units import JOULES_PER_KWH, SECONDS_PER_DAY
 from twin.vocab import EndUse
@@ -87,6 +87,8 @@ class RunRow:
     """Energy, cost and carbon by day and end use, shape (weights, uses, days)."""
     findings: tuple[str, ...]
     series: Mapping[str, NDArray[np.float32]] | None
+    migrations: tuple[Migration, ...] = ()
+    """Of the run whose series are kept."""
 
 
 def draws_of(scenario: Scenario, members: int) -> tuple[Draw, ...]:
@@ -123,6 +125,7 @@ def _row(batch: Batch, task: Task, result: RunResult) -> RunRow:
         daily=daily_sums(result, batch.site),
         findings=result.findings,
         series=series_of(result, batch.site) if task.keep_series else None,
+        migrations=result.compute.migrations if task.keep_series and result.compute is not None else (),
     )
 
 
@@ -219,7 +222,7 @@ def daily_sums(result: RunResult, site: Site) -> Array:
 
 
 def series_of(result: RunResult, site: Site) -> dict[str, NDArray[np.float32]]:
-    """Series of a run by column name: power by end use, people, temperatures and setpoints by zone."""
+    """Series of a run by column name: power by end use, people, zones, units, hosts that are on."""
     building = result.building
     columns: dict[str, Array] = {f"power_{use.value}_w": power for use, power in building.power_w.items()}
     columns["power_hosts_w"] = result.it_power_w
@@ -232,7 +235,22 @@ def series_of(result: RunResult, site: Site) -> dict[str, NDArray[np.float32]]:
     for index, unit in enumerate(site.air_handlers):
         columns[f"fan_on.{unit.id}"] = building.fan_on[:, index]
         columns[f"supply_temperature_c.{unit.id}"] = building.supply_temperature_c[:, index]
+    columns |= {f"host_on.{host.id}": on for host, on in zip(site.hosts, hosts_on(result), strict=False)}
     return {name: np.asarray(values, dtype=np.float32) for name, values in columns.items()}
+
+
+def hosts_on(result: RunResult) -> Array:
+    """Share of each step of the run that a host is on, shape (hosts, steps); no rows for a site without hosts."""
+    steps, compute = len(result.it_power_w), result.compute
+    if compute is None:
+        return np.zeros((0, steps))
+    middle_s = (np.arange(compute.host_on.shape[0]) + 0.5) * compute.step_s
+    place = np.minimum((middle_s / result.step_s).astype(np.int64), steps - 1)
+    summed = np.zeros((steps, compute.host_on.shape[1]))
+    np.add.at(summed, place, compute.host_on)
+    counted = np.maximum(np.bincount(place, minlength=steps), 1)
+    shares: Array = (summed / counted[:, None]).T
+    return shares
 
 
 def steps_of(batch: Batch, tasks: Sequence[Task]) -> int:

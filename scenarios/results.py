@@ -13,6 +13,7 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,9 +26,16 @@ from scenarios.summary import ScenarioRuns
 from twin.drivers import Drivers, Weather
 from twin.errors import BadInputError, OutsideWorldError
 from twin.kpi import KPIS
+from twin.result import Migration
 
 FORMAT = 1
 SUMMARY = "summary.json"
+MIGRATION_COLUMNS = ("vm", "source", "target", "duration_s", "downtime_s", "completed")
+
+
+def migrations_file(index: int) -> str:
+    """Where the migrations of a scenario are, below the batch's folder."""
+    return f"series/{index:04d}.migrations.parquet"
 
 
 def run_id(name: str, manifest: Mapping[str, object]) -> str:
@@ -158,6 +166,19 @@ class ResultsFolder:
         table = pa.table({"timestamp": stamps, **{name: pa.array(values) for name, values in series.items()}})
         place = self.path / "series" / f"{scenario.index:04d}.parquet"
         _replace(place, lambda file: pq.write_table(table, file, compression="zstd"))
+
+    def write_migrations(self, scenario: Scenario, migrations: Sequence[Migration], start: datetime) -> None:
+        """Live migrations of the first draw as Parquet; ``at`` is UTC. Nothing where there were none."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if not migrations:
+            return
+        first = start.timestamp()
+        at = pa.array([round(1e6 * (first + one.at_s)) for one in migrations], type=pa.timestamp("us", tz="UTC"))
+        columns = {name: [getattr(one, name) for one in migrations] for name in MIGRATION_COLUMNS}
+        table = pa.table({"at": at, **columns})
+        _replace(self.path / migrations_file(scenario.index), lambda file: pq.write_table(table, file))
 
     def has_series(self, scenario: Scenario) -> bool:
         """Whether the series of a scenario are there."""

@@ -180,6 +180,7 @@ def _kept(scenario: Scenario, rows: Sequence[RunRow], batch: Batch, folder: Resu
         given = batch.drivers[scenario.request][0]
         start = given.start if scenario.request.kind != "synthetic" else scenario.request.start or given.start
         folder.write_series(scenario, series, _times(start, given.step_s, len(next(iter(series.values())))))
+        folder.write_migrations(scenario, rows[0].migrations, start)
     folder.write_part(scenario, runs)
     return runs
 

@@ -78,7 +78,7 @@ def rows_of(savings: Sequence[SavingView]) -> list[dict[str, Any]]:
             "month": saving.month,
             "kpi": kpi_label(saving.kpi),
             "predicted": interval(saving.predicted),
-            "realised": interval(saving.realised) if saving.realised else "not measured yet",
+            "realised": interval(saving.realised) if saving.realised else "–",
             "verdict": saving.verdict,
         }
         for saving in savings
@@ -86,12 +86,12 @@ def rows_of(savings: Sequence[SavingView]) -> list[dict[str, Any]]:
 
 
 COLUMNS = (
-    {"field": "plan", "headerName": "Plan", "flex": 2, "minWidth": 200, "tooltipField": "plan"},
-    {"field": "month", "headerName": "Month", "maxWidth": 120},
+    {"field": "plan", "headerName": "Plan", "flex": 2, "minWidth": 240, "tooltipField": "plan"},
+    {"field": "month", "headerName": "Month", "minWidth": 120, "maxWidth": 120},
     {"field": "kpi", "headerName": "Saving of", "minWidth": 140},
     {"field": "predicted", "headerName": "Predicted", "minWidth": 230},
     {"field": "realised", "headerName": "Realised", "minWidth": 230},
-    {"field": "verdict", "headerName": "Verdict", "flex": 2, "minWidth": 200},
+    {"field": "verdict", "headerName": "Verdict", "flex": 2, "minWidth": 250, "tooltipField": "verdict"},
 )
 
 

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dashboard.formats import unit_label
 from dashboard.views import ConnectorView, Kpi, Mode, Person, PolicyText, Role, SavingView
 from twin.cli.dashboard.rooms import Rooms
 from twin.cli.dashboard.throttle import MOST_FAILURES, Throttle
 from twin.errors import BadInputError, OutsideWorldError, RefusedError
 from twin.plans.document import Plan
+from twin.plans.priced import priced
 from twin.plans.records import AuditRow, Finding, PlanView
 from twin.text.canonical import canonical
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from connectors.governance.people import User
     from twin.plans.document import Interval
     from twin.plans.verification import Verification
+    from twin.site import Tariff
 
 TOKEN_ROLES = {"propose": Role.PROPOSER, "ingest": Role.OPERATOR}
 """Scope of a token → role that it may use here; approving and pushing are never among them."""
@@ -130,8 +133,8 @@ class StoredPlans:
 
     def savings(self) -> Sequence[SavingView]:
         """Predicted savings of pushed plans, and realised ones where 'plan verify' has measured them."""
-        store = self._rooms.room().store
-        return [saving for view in self.all() for saving in _savings(view, store.verifications(view.plan.id))]
+        store, tariff = self._rooms.room().store, self._rooms.site.tariff
+        return [saving for view in self.all() for saving in _savings(view, store.verifications(view.plan.id), tariff)]
 
 
 def _reason(text: str) -> str:
@@ -164,16 +167,17 @@ def reduced(plan: Plan, action_ids: Sequence[str], proposer: str) -> Plan:
     )
 
 
-def _savings(view: PlanView, reports: Sequence[Verification]) -> list[SavingView]:
-    """A row per KPI; of several reports on one the newest counts."""
+def _savings(view: PlanView, reports: Sequence[Verification], tariff: Tariff) -> list[SavingView]:
+    """A row per KPI; of several reports on one the newest counts. Cost and CO₂ follow from the measured energy."""
     if not (view.record.waves_passed or reports):
         return []
-    measured = {report.meter: report.saving_kwh for report in reports}
+    saved_kwh = {report.meter: report.saving_kwh for report in reports}
+    measured = {**saved_kwh, **priced(saved_kwh, tariff)}
     rows = []
     for kpi in view.plan.kpis:
         real = measured.get(kpi.name)
         realised = Kpi(value=real.value, low=real.low, high=real.high, unit=real.unit) if real else None
-        predicted = _negated(kpi.delta)
+        predicted = _negated(kpi.delta, tariff.currency)
         rows.append(
             SavingView(
                 plan_id=view.plan.id,
@@ -182,20 +186,22 @@ def _savings(view: PlanView, reports: Sequence[Verification]) -> list[SavingView
                 kpi=kpi.name,
                 predicted=predicted,
                 realised=realised,
-                verdict=_verdict(predicted, realised),
+                verdict=_verdict(kpi.name, predicted, realised, measured=bool(reports)),
             )
         )
     return rows
 
 
-def _negated(delta: Interval) -> Kpi:
+def _negated(delta: Interval, currency: str) -> Kpi:
     """A saving is the difference with its sign turned, so that more is better."""
-    return Kpi(value=-delta.value, low=-delta.high, high=-delta.low, unit=delta.unit)
+    return Kpi(value=-delta.value, low=-delta.high, high=-delta.low, unit=unit_label(delta.unit, currency))
 
 
-def _verdict(predicted: Kpi, realised: Kpi | None) -> str:
+def _verdict(kpi: str, predicted: Kpi, realised: Kpi | None, *, measured: bool) -> str:
     if realised is None:
-        return "not measured yet"
+        return "no meter shows it" if measured else "not measured yet"
+    if kpi == "cost":
+        return "of energy alone; the prediction has the charge for the peak too"
     if predicted.low <= realised.value <= predicted.high:
         return "inside the predicted interval"
     short = realised.value < predicted.low

@@ -59,12 +59,17 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
-_UNITS = {"degC": "°C", "1": "", "fraction": "", "currency": ""}
+WHOLE_PERCENT = 1000.0
+"""From here on per cent are written without a tenth."""
+_SQUARE_AND_CUBIC = ("W/m2K", "m2K/W", "J/m2K", "m3/s m2")
+_UNITS = {"degC": "°C", "1": "", "fraction": ""} | {
+    unit: unit.replace("m2", "m²").replace("m3", "m³") for unit in _SQUARE_AND_CUBIC
+}
 
 
-def unit_label(unit: str) -> str:
-    """A unit as people write it."""
-    return _UNITS.get(unit, unit)
+def unit_label(unit: str, currency: str = "") -> str:
+    """A unit as people write it; money in the site's currency."""
+    return currency if unit == "currency" else _UNITS.get(unit, unit)
 
 
 def quantity(value: float | None, unit: str, digits: int = 3) -> str:
@@ -73,12 +78,22 @@ def quantity(value: float | None, unit: str, digits: int = 3) -> str:
 
 
 def interval(kpi: Kpi | None, *, signed: bool = False) -> str:
-    """Median with its 80 % interval, e.g. ``−12.3 [−15, −9.8] %``."""
+    """Median with its 80 % interval, e.g. ``−12.3 [−15.0, −9.8] %``; per cent to a tenth, as nobody reads more."""
     if kpi is None:
         return NOTHING
+    shown = percent if kpi.unit == "%" else number
+    value, low, high = (shown(part) for part in (kpi.value, kpi.low, kpi.high))
     sign = "+" if signed and kpi.value > 0 else ""
-    bounds = f" [{number(kpi.low)}, {number(kpi.high)}]" if (kpi.low, kpi.high) != (kpi.value, kpi.value) else ""
-    return f"{sign}{number(kpi.value)}{bounds} {kpi.unit}".rstrip()
+    bounds = f" [{low}, {high}]" if (low, high) != (value, value) else ""
+    return f"{sign}{value}{bounds} {unit_label(kpi.unit)}".rstrip()
+
+
+def percent(value: float | None) -> str:
+    """Per cent to a tenth, without the sign of the unit."""
+    if value is None or not math.isfinite(value) or abs(value) >= WHOLE_PERCENT:
+        return number(value)
+    text = f"{value:.1f}"
+    return "0.0" if text == "-0.0" else text.replace("-", "−")
 
 
 def csv_cell(value: object) -> object:

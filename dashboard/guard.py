@@ -71,7 +71,7 @@ def _look(services: Services, sessions: SessionStore, hosts: Sequence[str]) -> R
 
 def present_person(services: Services, sessions: SessionStore) -> Person | None:
     """The person of the session cookie, with the roles of this moment; None when either has ended."""
-    session = find_session(sessions, request.cookies.get(COOKIE), services.clock.now())
+    session = find_session(sessions, request.cookies.get(COOKIE), services.real_now())
     person = services.identity.person(session.user) if session is not None else None
     if session is None or person is None or person.session_version != session.version:
         return None

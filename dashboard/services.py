@@ -106,6 +106,10 @@ class Results(Protocol):
         """Distance outside the comfort band while a room has people: index site date, a column per room. [K·h]"""
         ...
 
+    def host_hours(self, batch_id: str, scenario: str) -> pd.DataFrame | None:
+        """Hours that each host is on: index site date, a column per host; None when not kept. [h]"""
+        ...
+
     def migrations(self, batch_id: str, scenario: str) -> pd.DataFrame | None:
         """Live migrations of a scenario's first run: ``at``, ``vm``, ``source``, ``target``; None when not kept."""
         ...
@@ -280,3 +284,9 @@ class Services:
     identity: Identity
     settings: Settings
     sso: SingleSignOn | None = None
+    wall: Clock | None = None
+    """By which sessions age, where the pages show a building's own time; None: the same clock."""
+
+    def real_now(self) -> datetime:
+        """The moment for sessions, aware UTC."""
+        return (self.wall or self.clock).now()

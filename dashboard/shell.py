@@ -108,7 +108,7 @@ def register(app: Dash, callbacks: Callbacks, pages: Sequence[Page]) -> None:
     """Registers the router and what the frame does."""
     by_path = {page.path: page for page in pages}
 
-    @callbacks.on(Output("page", "children"), Input("url", "pathname"), State("url", "search"))
+    @callbacks.on(Output("page", "children"), Input("url", "pathname"), Input("url", "search"))
     def show(visit: Visit, path: str | None, search: str | None) -> Any:
         first, _, rest = (path or "/").strip("/").partition("/")
         page = by_path.get(first or pages[0].path)

@@ -40,7 +40,7 @@ def install(server: Flask, services: Services, sessions: SessionStore) -> None:
             person = services.identity.sign_in(user, password, request.remote_addr or "")
         except RefusedError as refusal:
             return Response(page(services, str(refusal)), status=403, mimetype="text/html")
-        token = open_session(sessions, person.user, person.session_version, services.clock.now())
+        token = open_session(sessions, person.user, person.session_version, services.real_now())
         response = redirect(safe_next(request.args.get("next")), 303)
         response.set_cookie(
             COOKIE,

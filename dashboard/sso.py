@@ -28,7 +28,7 @@ def install(server: Flask, services: Services, sessions: SessionStore) -> None:
     @server.get(PATHS[0])
     def there() -> Response:
         try:
-            address, state = sso.begin(safe_next(request.args.get("next")), services.clock.now())
+            address, state = sso.begin(safe_next(request.args.get("next")), services.real_now())
         except UnderstudyError as error:
             return Response(page(services, str(error)), status=503, mimetype="text/html")
         response = redirect(address, 303)
@@ -41,10 +41,10 @@ def install(server: Flask, services: Services, sessions: SessionStore) -> None:
     def back() -> Response:
         state = request.cookies.get(STATE_COOKIE, "")
         try:
-            person, after = sso.finish(request.args.to_dict(), state, services.clock.now())
+            person, after = sso.finish(request.args.to_dict(), state, services.real_now())
         except UnderstudyError as refusal:
             return Response(page(services, str(refusal)), status=403, mimetype="text/html")
-        token = open_session(sessions, person.user, person.session_version, services.clock.now())
+        token = open_session(sessions, person.user, person.session_version, services.real_now())
         response = Response(_ON.format(next=escape(safe_next(after), quote=True)), mimetype="text/html")
         response.delete_cookie(STATE_COOKIE, path=PATHS[1])
         response.set_cookie(

@@ -73,6 +73,8 @@ class FindingView:
     subject: str
     sentence: str
     since: datetime | None = None
+    until: datetime | None = None
+    """None: it goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,8 @@ class ParameterView:
     high: float | None = None
     unit: str = ""
     before: float | None = None
+    drifted: bool | None = None
+    """Whether the value before lies outside this interval; None where either is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +242,7 @@ class PolicyText:
 
 
 _WRITTEN = {"co2": "CO₂", "hvac": "HVAC", "it": "IT", "vm": "VM", "pue": "PUE", "ppm": "above the limit"} | {
-    word: word.upper() for word in ("slav", "slatah", "pdm")
+    word: word.upper() for word in ("slav", "slatah", "pdm", "esv")
 }
 
 

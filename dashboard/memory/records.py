@@ -43,6 +43,7 @@ class MemoryResults:
     energies: Mapping[tuple[str, str], Mapping[EndUse, float]] = field(default_factory=dict)
     rooms: Mapping[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
     moved: Mapping[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
+    hours: Mapping[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
 
     def batches(self) -> Sequence[BatchView]:
         """All batches."""
@@ -63,6 +64,10 @@ class MemoryResults:
     def discomfort(self, batch_id: str, scenario: str) -> pd.DataFrame | None:
         """Discomfort by room and day. [K·h]"""
         return self.rooms.get((batch_id, scenario))
+
+    def host_hours(self, batch_id: str, scenario: str) -> pd.DataFrame | None:
+        """Hours of hosts by day. [h]"""
+        return self.hours.get((batch_id, scenario))
 
     def migrations(self, batch_id: str, scenario: str) -> pd.DataFrame | None:
         """Migrations of a scenario."""

@@ -22,6 +22,12 @@ COLOURS = {
     JobState.CANCELLED: "gray",
 }
 SHOWN = 12
+_LINKS = {
+    "batch": ("Show the results", "/scenarios?batch="),
+    "plan": ("Show the plan", "/plans/"),
+    "measured": ("Show the savings", "/savings?of="),
+}
+"""What a job left behind → a link to it."""
 
 
 def drawer() -> Any:
@@ -50,9 +56,8 @@ def row(visit: Visit, job: Job) -> Any:
     progress = dmc.Progress(
         value=round(100 * job.share), animated=job.state is JobState.RUNNING, **{"aria-label": f"{job.kind} progress"}
     )
-    result = job.result.get("batch")
     words = [dmc.Text(text, size="xs", c="dimmed") for text in (job.what if running else job.message,) if text]
-    found = [link("Show the results", f"/scenarios?batch={result}")] if isinstance(result, str) else []
+    found = [link(text, address + str(job.result[key])) for key, (text, address) in _LINKS.items() if key in job.result]
     about = dmc.Group(
         [dmc.Text(job.user, size="xs", c="dimmed"), when(job.made_at, visit.services.site.time_zone)], gap="xs"
     )
@@ -65,6 +70,15 @@ def register(callbacks: Callbacks) -> None:
     @callbacks.on(Output("jobs-drawer", "opened"), Input("jobs-open", "n_clicks"), initial=False)
     def unfold(visit: Visit, clicks: int | None) -> Any:
         return bool(clicks)
+
+    @callbacks.on(
+        Output("jobs-drawer", "opened", allow_duplicate=True),
+        Input("url", "pathname"),
+        Input("url", "search"),
+        initial=False,
+    )
+    def make_way(visit: Visit, path: str | None, search: str | None) -> Any:
+        return False
 
     @callbacks.on(
         [Output("jobs", "children"), Output("jobs-open", "children")],

@@ -9,7 +9,8 @@ from dash import Input, Output, State, dcc, html
 from dash.exceptions import PreventUpdate
 
 from dashboard.callbacks import Callbacks, Visit, tell
-from dashboard.formats import interval, number, quantity, span, unit_label
+from dashboard.formats import interval, local, number, quantity, span, unit_label
+from dashboard.pages import proposing
 from dashboard.pages.dialogs import signing
 from dashboard.pages.page import Page, Query, badge, card, empty, fact, grid, heading, link, when
 from dashboard.views import Kpi, Role, kpi_label
@@ -17,6 +18,7 @@ from twin.plan import PlanState
 from twin.plans.document import Interval, Plan
 from twin.plans.records import PlanView
 
+SHORT = "%d %b %H:%M"
 STATE_COLOURS = {
     PlanState.PROPOSED: "blue",
     PlanState.APPROVED: "teal",
@@ -43,10 +45,12 @@ def queue(visit: Visit) -> Any:
     """All plans."""
     plans = visit.services.plans.all()
     top = heading(
-        "Plan & approve", note="Nothing reaches the site that nobody signed for. The proposer never approves."
+        "Plan & approve",
+        *proposing.form(visit),
+        note="Nothing reaches the site that nobody signed for. The proposer never approves.",
     )
     if not plans:
-        return [top, empty("No plan yet. Propose one with “understudy plan propose”.")]
+        return [top, empty("No plan yet. A proposer starts a search here, or with “understudy plan propose”.")]
     zone = visit.services.site.time_zone
     rows = [
         dmc.TableTr(
@@ -58,7 +62,7 @@ def queue(visit: Visit) -> Any:
                 dmc.TableTd(one.plan.proposer),
                 dmc.TableTd(when(one.plan.created_at, zone)),
                 dmc.TableTd(when(one.plan.expires_at, zone)),
-                dmc.TableTd(html.Span(one.plan.id[:12], className="mono", title=one.plan.id)),
+                dmc.TableTd(html.Span(one.plan.id[:8], className="mono", title=one.plan.id)),
             ]
         )
         for one in plans
@@ -127,25 +131,31 @@ def _about(visit: Visit, one: PlanView) -> Any:
     return card("Where it stands", dmc.Group(facts, gap="xl"), *reason)
 
 
-def _kpi(value: Interval) -> Kpi:
-    return Kpi(value=value.value, low=value.low, high=value.high, unit=value.unit)
-
-
 def _effects(visit: Visit, plan: Plan) -> Any:
+    currency = visit.services.site.tariff.currency
+
+    def cell(value: Interval, *, signed: bool = False) -> Any:
+        unit = unit_label(value.unit, currency)
+        kpi = Kpi(value=value.value, low=value.low, high=value.high, unit=unit)
+        return dmc.TableTd(interval(kpi, signed=signed))
+
+    moved = [one for one in plan.kpis if (one.delta.low, one.delta.high) != (0.0, 0.0)]
     rows = [
         dmc.TableTr(
             [
                 dmc.TableTd(kpi_label(one.name)),
-                dmc.TableTd(interval(_kpi(one.baseline))),
-                dmc.TableTd(interval(_kpi(one.candidate))),
-                dmc.TableTd(interval(_kpi(one.delta), signed=True)),
+                cell(one.baseline),
+                cell(one.candidate),
+                cell(one.delta, signed=True),
             ]
         )
-        for one in plan.kpis
+        for one in moved
     ]
     head = dmc.TableThead(dmc.TableTr([dmc.TableTh(name) for name in ("KPI", "Without", "With", "Difference")]))
     table = dmc.TableScrollContainer(dmc.Table([head, dmc.TableTbody(rows)]), minWidth=460)
-    return card("Expected effect, with the 80 % interval", table)
+    same = ", ".join(kpi_label(one.name) for one in plan.kpis if one not in moved)
+    words = [dmc.Text(f"Unchanged: {same}.", size="sm", c="dimmed", mt="xs")] if same else []
+    return card("Expected effect, with the 80 % interval", table, *words)
 
 
 def _risks(visit: Visit, plan: Plan) -> Any:
@@ -175,9 +185,8 @@ def _range(low: float | None, high: float | None) -> str:
 
 def action_rows(visit: Visit, one: PlanView) -> list[dict[str, Any]]:
     """The plan's actions: now → planned → window → expiry."""
-    from dashboard.formats import local
-
     zone = visit.services.site.time_zone
+    window = f"{local(one.plan.not_before, zone, SHORT)} – {local(one.plan.expires_at, zone, SHORT)}"
     states = {step.action_id: step for step in one.steps}
     rows = []
     for wave in one.plan.waves:
@@ -190,7 +199,8 @@ def action_rows(visit: Visit, one: PlanView) -> list[dict[str, Any]]:
                     "point": action.point,
                     "now": _value(action.expected, action.unit),
                     "planned": _value(action.value, action.unit),
-                    "expiry": local(action.expires_at or one.plan.hold_until, zone),
+                    "window": window,
+                    "expiry": local(action.expires_at or one.plan.hold_until, zone, SHORT),
                     "state": record.state.value.replace("_", " ") if record else "pending",
                     "note": record.note if record else "",
                     "why": action.why,
@@ -205,12 +215,13 @@ def _value(value: object, unit: str) -> str:
 
 
 ACTION_COLUMNS: tuple[dict[str, Any], ...] = (
-    {"field": "wave", "headerName": "Wave", "maxWidth": 110},
-    {"field": "point", "headerName": "Point", "minWidth": 300, "flex": 2, "tooltipField": "point"},
-    {"field": "now", "headerName": "Now"},
-    {"field": "planned", "headerName": "Planned"},
-    {"field": "expiry", "headerName": "Until", "minWidth": 190},
-    {"field": "why", "headerName": "Why", "minWidth": 240, "flex": 2, "tooltipField": "why"},
+    {"field": "wave", "headerName": "Wave", "minWidth": 100, "maxWidth": 100},
+    {"field": "point", "headerName": "Point", "minWidth": 330, "flex": 3, "tooltipField": "point"},
+    {"field": "now", "headerName": "Now", "minWidth": 100},
+    {"field": "planned", "headerName": "Planned", "minWidth": 110},
+    {"field": "window", "headerName": "Window", "minWidth": 225},
+    {"field": "expiry", "headerName": "Until", "minWidth": 125},
+    {"field": "why", "headerName": "Why", "minWidth": 200, "flex": 2, "tooltipField": "why"},
 )
 
 
@@ -222,7 +233,7 @@ def _actions(visit: Visit, one: PlanView) -> Any:
         options["rowSelection"] = {"mode": "multiRow"}
     skip = dmc.Button("Propose without the selected", id="skip", variant="light", size="xs") if may_skip else None
     table = grid(ACTION_COLUMNS, rows, visit, id="plan-actions", options=options, getRowId="params.data.id")
-    return card("What changes: now → planned → until", table, right=skip)
+    return card("What changes: now → planned → window → until", table, right=skip)
 
 
 def _evidence(plan: Plan) -> Any:
@@ -270,6 +281,7 @@ def register(callbacks: Callbacks) -> None:
         _register_opening(callbacks, name)
     _register_word(callbacks, "approve")
     _register_word(callbacks, "reject")
+    proposing.register(callbacks)
 
     @callbacks.on(
         Output("url", "pathname", allow_duplicate=True),

@@ -103,6 +103,7 @@ def _buttons(visit: Visit, one: PlanView) -> list[Any]:
         "start": state is PlanState.APPROVED and visit.services.plans.mode() is not Mode.SHADOW,
         "resume": state is PlanState.PAUSED,
         "pause": state is PlanState.PUSHING,
+        "measure": state in _HELD,
         "roll-back": state in RUNNING | _HELD,
     }
     if not visit.may(Role.OPERATOR):
@@ -120,12 +121,18 @@ def _buttons(visit: Visit, one: PlanView) -> list[Any]:
     ]
 
 
-_LABELS = {"start": "Push", "resume": "Go on", "pause": "Pause", "roll-back": "Stop and roll back"}
-_COLOURS = {"start": "green", "resume": "green", "pause": "yellow", "roll-back": "red"}
+_LABELS = {
+    "start": "Push",
+    "resume": "Go on",
+    "pause": "Pause",
+    "measure": "Measure the saving",
+    "roll-back": "Stop and roll back",
+}
+_COLOURS = {"start": "green", "resume": "green", "pause": "yellow", "measure": "blue", "roll-back": "red"}
 _COLUMNS: tuple[dict[str, Any], ...] = (
-    {"field": "point", "headerName": "Point", "minWidth": 300, "flex": 2, "tooltipField": "point"},
-    {"field": "now", "headerName": "Before"},
-    {"field": "planned", "headerName": "Planned"},
+    {"field": "point", "headerName": "Point", "minWidth": 330, "flex": 2, "tooltipField": "point"},
+    {"field": "now", "headerName": "Before", "minWidth": 100},
+    {"field": "planned", "headerName": "Planned", "minWidth": 110},
     {"field": "state", "headerName": "State by read-back", "minWidth": 180},
     {"field": "note", "headerName": "Note", "minWidth": 260, "flex": 3, "tooltipField": "note"},
 )
@@ -217,6 +224,9 @@ def _do(visit: Visit, wanted: str, plan_id: str, reason: str) -> str:
     if wanted == "roll-back":
         plans.roll_back(plan_id, user, reason)
         return "The push stops and takes the way back."
+    if wanted == "measure":
+        job = visit.services.jobs.submit("verify", {"plan": plan_id}, user)
+        return f"Meters are held against the twin as job {job.id}; Savings then shows it."
     job = visit.services.jobs.submit("push", {"plan": plan_id, "resume": wanted == "resume"}, user)
     return f"The push runs as job {job.id}."
 

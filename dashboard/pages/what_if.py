@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -17,6 +17,10 @@ from dashboard.views import Role
 from twin.errors import BadInputError
 from twin.policy_text import parse_policy
 
+RECENT = timedelta(days=27)
+"""From the first to the last day of the period that the form proposes: four weeks, as in the scenario library."""
+AHEAD = timedelta(days=14)
+"""How far beyond the telemetry a period may reach, for the days ahead."""
 NAME = re.compile(r"^\w[\w .+()-]{0,79}$")
 """The pattern that scenario files ask of a name."""
 
@@ -30,7 +34,8 @@ def drawer(visit: Visit) -> Any:
     """The drawer, closed."""
     span = visit.services.telemetry.span()
     zone = visit.services.site.time_zone
-    days = [moment.astimezone(zone).date().isoformat() for moment in span] if span else None
+    first, last = (moment.astimezone(zone).date() for moment in span) if span else (None, None)
+    recent = [max(first, last - RECENT), last] if first and last else None
     drivers = [
         {"value": "replay", "label": "Recorded days"},
         {"value": "synthetic", "label": "Days drawn from records"},
@@ -55,9 +60,9 @@ def drawer(visit: Visit) -> Any:
                         id="what-if-period",
                         label="Period, both days included",
                         type="range",
-                        value=days,
-                        minDate=days[0] if days else None,
-                        maxDate=days[1] if days else None,
+                        value=[day.isoformat() for day in recent] if recent else None,
+                        minDate=first.isoformat() if first else None,
+                        maxDate=(last + AHEAD).isoformat() if last else None,
                     ),
                     dmc.Text("Policy: what is left empty stays as the site operates.", size="sm", c="dimmed"),
                     html.Div(form({}), id="what-if-form"),

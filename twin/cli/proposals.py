@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twin.cli.control_room import AsOption, open_control_room, principal_of
+from twin.cli.control_room import AsOption, ControlRoom, open_control_room, principal_of
 from twin.cli.output import HERE, JsonOption, Progress, WorkspaceOption, print_json, progress_bar, say
 from twin.cli.plan_evidence import alternatives_of, evidence_of
 from twin.cli.plans import plans, view_document
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from connectors.governance import Principal
     from optimizer.evaluation import Effect, Rehearsal
     from optimizer.goals import Goal
     from optimizer.search import SearchResult
@@ -272,21 +273,48 @@ def propose_plan(
     as_json: JsonOption = False,
 ) -> None:
     """Search the twin for the best policy of the week ahead and store it as a plan."""
-    from connectors.governance import propose
     from optimizer.goals import GOAL_WORDS, Goal
-    from twin.cli.outlook import outdoor_means, whole_days
 
     here = Workspace.at(workspace)
     room = open_control_room(workspace)
     if again is not None:
         goal, seed = question_of(room.store.plan(room.store.resolve(again)))
-    wanted = Goal.parse(goal)
-    model = accepted_model(here)
-    who = principal_of(room, as_user)
+    accepted_model(here)
+    wanted, who = Goal.parse(goal), principal_of(room, as_user)
     with progress_bar("propose") as tell:
-        ahead = days_ahead(here, None, seed=seed)
-        rehearsal = rehearsal_of(here, ahead, room.connectors, seed=seed)
-        proposal = searched(rehearsal, wanted, trials=trials, seed=seed, progress=tell)
+        proposal, plan_id = proposed(here, room, who, wanted, trials=trials, seed=seed, tell=tell)
+    view = room.store.view(plan_id)
+    if as_json:
+        print_json({**view_document(view), "saving_pct": plain(proposal.saving)})
+        return
+    say(f"plan {plan_id[:12]} is {view.record.state}: {view.plan.title}")
+    saving, lowered = proposal.saving, GOAL_WORDS[wanted.name]
+    say(f"saves {saving.value:.1f} % ({saving.low:.1f} to {saving.high:.1f} %) of {lowered}, the twin says")
+    say(f"look at it: understudy plan show {plan_id[:12]}")
+
+
+def proposed(
+    here: Workspace,
+    room: ControlRoom,
+    who: Principal,
+    goal: Goal,
+    *,
+    trials: int,
+    seed: int,
+    tell: Progress | None = None,
+) -> tuple[Proposal, str]:
+    """Searches the week ahead and stores the plan; the proposal and the plan's id.
+
+    Raises:
+        RefusedError: no accepted twin, or nothing that pays within the limits.
+    """
+    from connectors.governance import propose
+    from twin.cli.outlook import outdoor_means, whole_days
+
+    model = accepted_model(here)
+    ahead = days_ahead(here, None, seed=seed)
+    rehearsal = rehearsal_of(here, ahead, room.connectors, seed=seed)
+    proposal = searched(rehearsal, goal, trials=trials, seed=seed, progress=tell)
     plan = draft_plan(
         here,
         proposal,
@@ -299,11 +327,4 @@ def propose_plan(
         seed=seed,
         outdoor_mean_c=outdoor_means(here, ahead[0].start, whole_days(here.site, ahead[0].start, ahead[0].end)),
     )
-    record = propose(room.store, plan, who)
-    if as_json:
-        print_json({**view_document(room.store.view(record.plan_id)), "saving_pct": plain(proposal.saving)})
-        return
-    say(f"plan {record.plan_id[:12]} is {record.state}: {plan.title}")
-    saving, lowered = proposal.saving, GOAL_WORDS[wanted.name]
-    say(f"saves {saving.value:.1f} % ({saving.low:.1f} to {saving.high:.1f} %) of {lowered}, the twin says")
-    say(f"look at it: understudy plan show {record.plan_id[:12]}")
+    return proposal, propose(room.store, plan, who).plan_id

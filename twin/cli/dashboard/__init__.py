@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 import sys
 import threading
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,30 +42,32 @@ def dashboard(
     work: Annotated[
         bool, typer.Option("--worker/--no-worker", help="Also run the workers for pushes and long jobs.")
     ] = True,
+    emulated: Annotated[
+        bool, typer.Option("--emulated", help="Of a demo workspace: let its EnergyPlus building run along.")
+    ] = False,
+    speed: Annotated[
+        float, typer.Option("--speed", min=1.0, help="With --emulated: seconds of the building in one of ours.")
+    ] = 300.0,
     as_json: JsonOption = False,
 ) -> None:
     """Serve the dashboard; the first start makes an admin and prints the password once."""
-    from waitress import serve
+    from waitress import create_server
 
     from dashboard.app import create_dashboard
-    from twin.cli.dashboard.rooms import Rooms
     from twin.cli.dashboard.services import services_of
-    from twin.cli.dashboard.worker import WorkerProcess
 
     folder = require_workspace(workspace).resolve()
-    rooms = Rooms(folder)
-    password = _first_admin(rooms)
-    services = services_of(rooms)
-    threading.Thread(target=services.telemetry.health, name="warm-up", daemon=True).start()
-    made = create_dashboard(services, hosts=(*LOCAL, host, *(name or ())))
     if host not in LOCAL:
         note(f"warning: {host} can be reached by others, and this server speaks plain HTTP; put a TLS proxy before it")
-    helpers = [WorkerProcess(folder, lane) for lane in Lane] if work else []
-    try:
-        for helper in helpers:
-            helper.start()
-        _announce(rooms.site.name, f"http://{host}:{port}/", password, as_json=as_json)
-        serve(
+    with ExitStack() as over:
+        rooms = _rooms(folder, speed if emulated else None, over)
+        password = _first_admin(rooms)
+        services = services_of(rooms)
+        threading.Thread(target=services.telemetry.health, name="warm-up", daemon=True).start()
+        made = create_dashboard(services, hosts=(*LOCAL, host, *(name or ())))
+        if work:
+            _put_to_work(rooms, over, own_world=emulated)
+        listening = create_server(
             made.server,
             host=host,
             port=port,
@@ -72,9 +76,36 @@ def dashboard(
             ident="understudy",
             channel_timeout=60,
         )
-    finally:
-        for helper in helpers:
-            helper.stop()
+        over.callback(listening.close)
+        _announce(rooms.site.name, f"http://{host}:{port}/", password, as_json=as_json)
+        listening.run()
+
+
+def _rooms(folder: Path, speed: float | None, over: ExitStack) -> Rooms:
+    """The workspace, with its emulated building alive where a speed is given."""
+    from twin.cli.dashboard.rooms import Rooms
+
+    if speed is None:
+        return Rooms(folder)
+    from twin.cli.demonstration.live import LiveWorld
+    from twin.cli.demonstration.story import require_emulator
+    from twin.cli.workspace import Workspace
+
+    require_emulator()
+    note("starting EnergyPlus; this takes a while")
+    world = LiveWorld(Workspace.at(folder), speed)
+    over.callback(world.close)
+    world.start()
+    return Rooms(folder, world)
+
+
+def _put_to_work(rooms: Rooms, over: ExitStack, *, own_world: bool) -> None:
+    from twin.cli.dashboard.worker import WorkerProcess, WorkerThread
+
+    for lane in Lane:
+        worker = WorkerThread(rooms, lane) if own_world else WorkerProcess(rooms.workspace.folder, lane)
+        over.callback(worker.stop)
+        worker.start()
 
 
 def _announce(site: str, url: str, password: str | None, *, as_json: bool) -> None:

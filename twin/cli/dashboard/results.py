@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dashboard.formats import unit_label
 from dashboard.views import (
     BatchView,
     ForecastView,
@@ -20,7 +21,7 @@ from dashboard.views import (
 )
 from twin.errors import BadInputError, RefusedError
 from twin.kpi import discomfort_by_zone
-from twin.units import kwh
+from twin.units import SECONDS_PER_HOUR, kwh
 from twin.vocab import EndUse
 
 if TYPE_CHECKING:
@@ -73,12 +74,17 @@ class StoredResults:
 
     def series(self, batch_id: str, scenario: str) -> pd.DataFrame | None:
         """Series of a scenario's first run."""
+        place = self._place(batch_id, scenario)
+        if place is None:
+            return None
+        file = self._folder / batch_id / "series" / f"{place:04d}.parquet"
+        return _series(file, file.stat().st_mtime) if file.is_file() else None
+
+    def _place(self, batch_id: str, scenario: str) -> int | None:
+        """Position of a scenario in its batch, by which its files are named."""
         batch = self.batch(batch_id)
         names = [one.name for one in batch.scenarios] if batch else []
-        if scenario not in names:
-            return None
-        file = self._folder / batch_id / "series" / f"{names.index(scenario):04d}.parquet"
-        return _series(file, file.stat().st_mtime) if file.is_file() else None
+        return names.index(scenario) if scenario in names else None
 
     def energy(self, batch_id: str, scenario: str) -> Mapping[EndUse, float]:
         """Energy by end use. [kWh]"""
@@ -106,13 +112,36 @@ class StoredResults:
         temperature = frame[[f"temperature_c.{room}" for room in rooms]].to_numpy(dtype=float)
         people = frame[[f"people.{room}" for room in rooms]].to_numpy(dtype=float)
         values = discomfort_by_zone(temperature, people, site.comfort, site.step_s)
-        days = pd.DatetimeIndex(frame.index).tz_convert(site.time_zone).date
-        summed: pd.DataFrame = pd.DataFrame(values, columns=rooms).groupby(days).sum()
+        return self._by_day(pd.DataFrame(values, index=frame.index, columns=rooms))
+
+    def _by_day(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Sums by site date."""
+        import pandas as pd
+
+        days = pd.DatetimeIndex(frame.index).tz_convert(self._workspace.site.time_zone).date
+        summed: pd.DataFrame = frame.groupby(days).sum()
         return summed
 
+    def host_hours(self, batch_id: str, scenario: str) -> pd.DataFrame | None:
+        """Hours that each host is on by site date. [h]"""
+        frame, site = self.series(batch_id, scenario), self._workspace.site
+        columns = {f"host_on.{host.id}": host.id for host in site.hosts}
+        if frame is None or len(frame) < 2 or not set(columns) <= set(frame.columns) or not columns:
+            return None
+        step_h = (frame.index[1] - frame.index[0]).total_seconds() / SECONDS_PER_HOUR
+        return self._by_day(frame[list(columns)].rename(columns=columns).astype(float) * step_h)
+
     def migrations(self, batch_id: str, scenario: str) -> pd.DataFrame | None:
-        """Not kept by the runner."""
-        return None
+        """Live migrations of a scenario's first run; None where they were not kept."""
+        from scenarios.results import MIGRATION_COLUMNS, migrations_file
+
+        place = self._place(batch_id, scenario)
+        if place is None or self.host_hours(batch_id, scenario) is None:
+            return None
+        import pandas as pd
+
+        file = self._folder / batch_id / migrations_file(place)
+        return pd.read_parquet(file) if file.is_file() else pd.DataFrame(columns=["at", *MIGRATION_COLUMNS])
 
 
 @lru_cache(maxsize=12)
@@ -154,7 +183,7 @@ def _scenario(entry: Mapping[str, Any], currency: str) -> ScenarioView:
 
 def _unit(value: Mapping[str, Any], currency: str) -> str:
     unit = str(value.get("unit", ""))
-    return {"currency": currency, "1": ""}.get(unit, unit)
+    return unit_label(unit, currency)
 
 
 def _kpi(value: Mapping[str, Any], unit: str) -> Kpi:
@@ -256,13 +285,25 @@ def model_view(model: Model, made_at: datetime, before: Model | None, newest: da
             for fit in model.meters
         ),
         parameters=tuple(
-            ParameterView(name=r.name, value=r.value, low=r.low, high=r.high, unit=r.unit, before=old.get(r.name))
+            ParameterView(
+                name=r.name,
+                value=r.value,
+                low=r.low,
+                high=r.high,
+                unit=r.unit,
+                before=old.get(r.name),
+                drifted=_drifted(old.get(r.name), r.low, r.high),
+            )
             for r in model.reports
         ),
         data_digest=model.data_digest,
         code_version=model.code_version,
         advice=_advice(model, newest),
     )
+
+
+def _drifted(before: float | None, low: float | None, high: float | None) -> bool | None:
+    return None if before is None or low is None or high is None else not low <= before <= high
 
 
 def _advice(model: Model, newest: datetime | None) -> str:

@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from twin.cli.control_room import ControlRoom, open_control_room
 from twin.cli.workspace import Workspace
+from twin.ports import Clock, Connector
 
 if TYPE_CHECKING:
+    from connectors.change_control import PushSettings
     from connectors.governance import Principal
     from twin.site import Site
+
+
+class OwnWorld(Clock, Protocol):
+    """A site that lives in this process: its connectors, and its time as the clock."""
+
+    connectors: dict[str, Connector]
+
+    def settings(self) -> PushSettings:
+        """How patient a push into it is."""
+        ...
 
 
 class Rooms:
     """Control rooms of one workspace, one per thread, without connectors unless something is to be undone."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, own: OwnWorld | None = None) -> None:
+        """Opens the workspace.
+
+        Args:
+            folder: the workspace.
+            own: the site that it speaks of, where that lives in this process; None: as the site file says.
+        """
+        from connectors.change_control import SystemClock
+
         self.workspace = Workspace.at(folder)
+        self.clock: Clock = own or SystemClock()
+        self._own = own
         self._here = threading.local()
 
     @property
@@ -30,13 +53,22 @@ class Rooms:
         """This thread's control room for reading and deciding; it cannot reach the world."""
         room: ControlRoom | None = getattr(self._here, "room", None)
         if room is None:
-            room = open_control_room(self.workspace.folder, connectors={}, site_file=self.workspace.site_file)
+            room = self._open({})
             self._here.room = room
         return room
 
     def world(self) -> ControlRoom:
         """A control room that reaches the world, opened for one command."""
-        return open_control_room(self.workspace.folder, site_file=self.workspace.site_file)
+        return self._open(None if self._own is None else self._own.connectors)
+
+    def _open(self, connectors: Mapping[str, Connector] | None) -> ControlRoom:
+        return open_control_room(
+            self.workspace.folder,
+            clock=self.clock,
+            connectors=connectors,
+            settings=None if self._own is None else self._own.settings(),
+            site_file=self.workspace.site_file,
+        )
 
     def signed_in(self, user: str) -> Principal:
         """A person whose session has been checked; without key, so that nothing can be signed with it."""

@@ -31,7 +31,7 @@ def services_of(rooms: Rooms) -> Services:
     from dashboard.services import Services
     from twin.cli.drift import kept_findings
 
-    clock = SystemClock()
+    clock = rooms.clock
     identity = StoredIdentity(rooms)
     telemetry = Telemetry(rooms.workspace.var("telemetry", ".keep").parent)
     return Services(
@@ -46,6 +46,7 @@ def services_of(rooms: Rooms) -> Services:
         identity=identity,
         settings=StoredSettings(rooms),
         sso=sign_on(rooms, identity),
+        wall=SystemClock(),
     )
 
 

@@ -229,4 +229,6 @@ def _finding_view(one: Finding) -> FindingView:
     worst = one.kind in _SERIOUS or bool(one.numbers.get("blocks_plans"))
     tells = one.excluded or one.kind is FindingKind.DRIFT
     severity = Severity.SERIOUS if worst else Severity.WARNING if tells else Severity.INFO
-    return FindingView(id=one.id, severity=severity, subject=one.point, sentence=one.sentence, since=one.start)
+    return FindingView(
+        id=one.id, severity=severity, subject=one.point, sentence=one.sentence, since=one.start, until=one.end
+    )

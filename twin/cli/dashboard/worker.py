@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from twin.cli.dashboard.doings import DOINGS
 from twin.cli.dashboard.rooms import Rooms
 from twin.cli.dashboard.services import job_table
 from twin.cli.output import note
@@ -56,7 +56,7 @@ class WorkerProcess:
             self._child.wait(timeout=10)
 
 
-class Report:
+class TableReport:
     """Progress of one job; its call ends the work when somebody cancelled it."""
 
     def __init__(self, table: JobTable, job: Job, worker: str) -> None:
@@ -91,18 +91,40 @@ class Report:
         self._pulse.join()
 
 
-Result = Mapping[str, object]
-Doing = Callable[[Rooms, Job, Report], Result]
+class WorkerThread:
+    """A worker of one lane in this process, where the site lives in it too and no other process could reach it."""
+
+    def __init__(self, rooms: Rooms, lane: Lane) -> None:
+        self._rooms = rooms
+        self._lane = lane
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"worker-{lane}", daemon=True)
+
+    def start(self) -> None:
+        """Starts it."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        take_jobs(self._rooms, self._lane, lambda: not self._stopping.is_set())
+
+    def stop(self) -> None:
+        """Lets it end; a job that takes longer is taken up again at the next start."""
+        self._stopping.set()
+        self._thread.join(timeout=10)
 
 
 def work_on(folder: Path, *, lane: Lane | None = None, once: bool = False) -> None:
     """Takes jobs of a lane, or of all, until the process is told to end."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    rooms = Rooms(folder)
+    parent = os.getppid()
+    take_jobs(Rooms(folder), lane, lambda: os.getppid() == parent, once=once)
+
+
+def take_jobs(rooms: Rooms, lane: Lane | None, go_on: Callable[[], bool], *, once: bool = False) -> None:
+    """Takes jobs of a lane, or of all, while it shall go on; ``once``: until no job waits."""
     table = job_table(rooms)
     name = f"{os.uname().nodename}:{os.getpid()}"
-    parent = os.getppid()
-    while once or os.getppid() == parent:
+    while once or go_on():
         job = table.take(name, lane)
         if job is not None:
             do(rooms, table, job, name)
@@ -114,7 +136,7 @@ def work_on(folder: Path, *, lane: Lane | None = None, once: bool = False) -> No
 
 def do(rooms: Rooms, table: JobTable, job: Job, worker: str) -> None:
     """Does one job and notes how it ended."""
-    report = Report(table, job, worker)
+    report = TableReport(table, job, worker)
     try:
         if job.kind not in DOINGS:
             message = f"{job.kind!r} is no kind of job; known: {', '.join(DOINGS)}"
@@ -130,58 +152,3 @@ def do(rooms: Rooms, table: JobTable, job: Job, worker: str) -> None:
         report.close()
         table.finish(job.id, worker, JobState.DONE, result, str(result.get("message", "")))
     note(f"job {job.id} ({job.kind}) ended")
-
-
-def _run(rooms: Rooms, job: Job, report: Report) -> Result:
-    """Runs scenarios; parts that an earlier attempt left are kept."""
-    from scenarios.spec import read_scenario
-    from twin.cli.runs import run_files
-
-    folder = rooms.workspace.var("jobs", job.id, "x").parent
-    scenarios: Any = job.request.get("scenarios")
-    if not isinstance(scenarios, list) or not scenarios:
-        raise BadInputError("the job names no scenarios")
-    files = []
-    for number, tree in enumerate(scenarios):
-        place = folder / f"{number:04d}.yaml"
-        place.write_text(json.dumps(tree), encoding="utf-8")  # JSON is YAML
-        files.append(read_scenario(place))
-    done = run_files(files, rooms.workspace, workers=1, resume=job.attempts > 1, tell=report)
-    return {"batch": done.run_id, "message": f"{len(files)} scenarios done"}
-
-
-def _push(rooms: Rooms, job: Job, report: Report) -> Result:
-    """Pushes an approved plan, or goes on with a paused one; cancelling the job does not stop it: stop does."""
-    room = rooms.world()
-    plan_id = room.store.resolve(str(job.request.get("plan", "")))
-    act = room.control.resume if job.request.get("resume") else room.control.push
-    record = act(plan_id, job.user)
-    return {"plan": plan_id, "message": f"plan {plan_id[:12]} is {record.state}: {record.reason}"}
-
-
-def _command(*words: str) -> Doing:
-    """A job that is a command of its own, run as a child so that cancelling can end it."""
-
-    def run(rooms: Rooms, job: Job, report: Report) -> Result:
-        command = [sys.executable, "-m", "twin", *words, "--workspace", str(rooms.workspace.folder), "--json"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-            told: list[str] = []
-            reader = threading.Thread(target=lambda: told.extend(child.communicate()), daemon=True)
-            reader.start()
-            try:
-                while reader.is_alive():
-                    report(0.0, 1.0, " ".join(words))
-                    reader.join(0.5)
-            except StoppedError:
-                child.terminate()
-                reader.join(10)
-                raise
-        if child.returncode not in (0, 3):
-            raise BadInputError(told[1].strip()[-400:] or f"'{' '.join(words)}' ended with {child.returncode}")
-        return {"message": told[1].strip()[-300:] if child.returncode else f"{' '.join(words)} done"}
-
-    return run
-
-
-DOINGS: Mapping[str, Doing] = {"run": _run, "push": _push, "calibrate": _command("calibrate")}
-"""Kind of job → what is done."""

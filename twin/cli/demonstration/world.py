@@ -33,13 +33,13 @@ STEPS_PER_DAY = 96
 
 @dataclass
 class EmbeddedWorld:
-    """Building and hosts of the bundled site from some days before the present to a week after it."""
+    """Building and hosts of the bundled site from some days before the present on."""
 
     site: Site
     met: Met
     now: datetime
-    days: int = WEEK_DAYS
-    """After the present."""
+    first_day: date
+    last_day: date
     hosts_file: Path | None = None
     """Where other processes say how the hosts stand."""
     building: EmulatedBuilding = field(init=False)
@@ -47,19 +47,31 @@ class EmbeddedWorld:
 
     @classmethod
     def of(cls, here: Workspace, days: int = WEEK_DAYS, hosts_file: Path | None = None) -> EmbeddedWorld:
-        """The world of a demo workspace; its engine starts when time first passes."""
-        from connectors.emulator.bundled_site import NOW, bundled_site_folder, local_midnight, met
+        """The world of a fresh demo workspace; its engine starts when time first passes."""
+        from connectors.emulator.bundled_site import NOW, local_midnight
 
-        met_days = met(here.site, bundled_site_folder(), _first_day(NOW), SETTLE_DAYS + days)
-        return cls(site=here.site, met=met_days, now=local_midnight(NOW), days=days, hosts_file=hosts_file)
+        return cls.between(here, local_midnight(NOW), NOW + timedelta(days=days - 1), hosts_file)
+
+    @classmethod
+    def between(cls, here: Workspace, now: datetime, last_day: date, hosts_file: Path | None = None) -> EmbeddedWorld:
+        """The world of a demo workspace from a present to the end of a local day.
+
+        Raises:
+            BadInputError: the bundled site knows nothing of some of the days.
+        """
+        from connectors.emulator.bundled_site import bundled_site_folder, met
+
+        first_day = now.astimezone(here.site.time_zone).date() - timedelta(days=SETTLE_DAYS)
+        met_days = met(here.site, bundled_site_folder(), first_day, (last_day - first_day).days + 1)
+        return cls(site=here.site, met=met_days, now=now, first_day=first_day, last_day=last_day, hosts_file=hosts_file)
 
     def start(self) -> None:
         """Starts the engine and brings the building to the present."""
         from connectors.emulator.building import EmulatedBuilding
-        from connectors.emulator.bundled_site import NOW, demo_model
+        from connectors.emulator.bundled_site import demo_model
         from connectors.simulated import SimulatedHosts
 
-        model = demo_model(_first_day(NOW), NOW + timedelta(days=self.days - 1))
+        model = demo_model(self.first_day, self.last_day)
         days = replace(self.met.days, it_w=np.zeros(self.met.days.steps))
         self.building = EmulatedBuilding("building", self.site, model, days, it_power_w=self.it_power_w)
         site = self.site
@@ -87,14 +99,15 @@ class EmbeddedWorld:
         self._host_power_w[step], self._host_cpu[step] = self.hosts.power_w(), self.hosts.cpu_utilization()
         return float(sum(self._host_power_w[step].values()))
 
-    def telemetry(self) -> pd.DataFrame:
-        """Long-form rows of building and machines since the present, as a site delivers them."""
+    def telemetry(self, since: datetime | None = None) -> pd.DataFrame:
+        """Long-form rows of building and machines, as a site delivers them; None: since the present."""
         import pandas as pd
 
         from twin.vocab import PointKind
 
-        rows = self.building.telemetry(self.now)
-        first = round((self.now - self.met.days.start).total_seconds() / self.site.step_s)
+        since = since or self.now
+        rows = self.building.telemetry(since)
+        first = round((since - self.met.days.start).total_seconds() / self.site.step_s)
         index = pd.DatetimeIndex(rows["timestamp"].unique(), name="timestamp")
         steps = range(first, first + len(index))
         tables = {
@@ -132,10 +145,6 @@ class EmbeddedWorld:
     def end(self) -> datetime:
         """The end of the week that is judged."""
         return self.now + timedelta(days=WEEK_DAYS)
-
-
-def _first_day(now: date) -> date:
-    return now - timedelta(days=SETTLE_DAYS)
 
 
 def run_untouched(folder: str) -> Record:

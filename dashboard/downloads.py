@@ -5,39 +5,19 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from flask import Flask, Response, abort
 
 from dashboard.callbacks import current_visit
-from dashboard.formats import csv_cell, interval
+from dashboard.formats import csv_cell
+from dashboard.reports import results_page, savings_page
 from dashboard.services import Services
-from dashboard.views import SavingView, kpi_label
-
-_HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1f2933; }}
-table {{ border-collapse: collapse; width: 100%; }} th, td {{ text-align: left; padding: .4rem .6rem;
-border-bottom: 1px solid #d5dbe1; }} caption {{ text-align: left; padding: .5rem 0; color: #5b6875; }}
-</style></head><body>"""
+from dashboard.views import SavingView
 
 
 def install(server: Flask, services: Services) -> None:
     """Adds the routes to a server; all of them need a signed-in person."""
-
-    @server.get("/download/results/<path:batch_id>.csv")
-    def results(batch_id: str) -> Response:
-        visit = current_visit(services)
-        batch = visit.services.results.batch(batch_id)
-        if batch is None:
-            abort(404)
-        header = ("scenario", "baseline", "kpi", "unit", "value", "low", "high", "delta", "delta_low", "delta_high")
-        rows = []
-        for one in batch.scenarios:
-            for name, kpi in one.kpis.items():
-                delta = one.delta.get(name)
-                parts = (delta.value, delta.low, delta.high) if delta else (None, None, None)
-                rows.append((one.name, one.baseline, name, kpi.unit, kpi.value, kpi.low, kpi.high, *parts))
-        return csv_file("results.csv", header, rows)
+    _results_routes(server, services)
 
     @server.get("/download/savings.csv")
     def savings_table() -> Response:
@@ -81,6 +61,31 @@ def install(server: Flask, services: Services) -> None:
         return response
 
 
+def _results_routes(server: Flask, services: Services) -> None:
+    @server.get("/download/results/<path:batch_id>.csv")
+    def results(batch_id: str) -> Response:
+        visit = current_visit(services)
+        batch = visit.services.results.batch(batch_id)
+        if batch is None:
+            abort(404)
+        header = ("scenario", "baseline", "kpi", "unit", "value", "low", "high", "delta", "delta_low", "delta_high")
+        rows = []
+        for one in batch.scenarios:
+            for name, kpi in one.kpis.items():
+                delta = one.delta.get(name)
+                parts = (delta.value, delta.low, delta.high) if delta else (None, None, None)
+                rows.append((one.name, one.baseline, name, kpi.unit, kpi.value, kpi.low, kpi.high, *parts))
+        return csv_file("results.csv", header, rows)
+
+    @server.get("/download/results/<path:batch_id>.html")
+    def results_report(batch_id: str) -> Response:
+        visit = current_visit(services)
+        batch = visit.services.results.batch(batch_id)
+        if batch is None:
+            abort(404)
+        return Response(results_page(visit.services.site.name, batch), mimetype="text/html")
+
+
 def csv_file(name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:
     """A table as a CSV file with guarded cells."""
     out = io.StringIO()
@@ -96,29 +101,3 @@ def _saving_row(one: SavingView) -> tuple[object, ...]:
     real = (one.realised.value, one.realised.low, one.realised.high) if one.realised else (None, None, None)
     promised = (one.predicted.value, one.predicted.low, one.predicted.high)
     return (one.plan_id, one.title, one.month, one.kpi, one.predicted.unit, *promised, *real, one.verdict)
-
-
-def savings_page(site: str, savings: Sequence[SavingView]) -> str:
-    """The savings report as one page."""
-    title = f"Savings of {escape(site)}"
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td>{escape(str(cell))}</td>"
-            for cell in (
-                one.title,
-                one.month,
-                kpi_label(one.kpi),
-                interval(one.predicted),
-                interval(one.realised) if one.realised else "not measured yet",
-                one.verdict,
-            )
-        )
-        + "</tr>"
-        for one in savings
-    )
-    head = "".join(f"<th>{name}</th>" for name in ("Plan", "Month", "KPI", "Predicted", "Realised", "Verdict"))
-    table = (
-        f"<table><caption>A saving is positive; brackets hold the 80 % interval.</caption><tr>{head}</tr>{rows}</table>"
-    )
-    return f"{_HEAD.format(title=title)}<h1>{title}</h1>{table}</body></html>"

@@ -51,7 +51,8 @@ def pareto_figure(scenarios: Sequence[ScenarioView], x: str, y: str, chosen: Seq
         "x": [place[0] for place in places.values()],
         "y": [place[1] for place in places.values()],
         "text": [escaped(shortened(name)) if name in best or name in chosen else "" for name in places],
-        "textposition": "top center",
+        "textposition": "top right",
+        "cliponaxis": False,
         "error_x": _error(shown, x, theme),
         "error_y": _error(shown, y, theme),
         "marker": {
@@ -94,24 +95,31 @@ def _error(shown: Sequence[ScenarioView], name: str, theme: Theme) -> dict[str, 
     }
 
 
-def rooms_over_days_figure(
-    rooms: Sequence[str], days: Sequence[str], values: Sequence[Sequence[float | None]], title: str, theme: Theme
+def days_figure(
+    things: Sequence[str],
+    days: Sequence[str],
+    values: Sequence[Sequence[float | None]],
+    title: str,
+    theme: Theme,
+    *,
+    row: str = "room",
 ) -> Figure:
-    """A value for each room and day.
+    """A value for each room, or another kind of thing, and day.
 
     Args:
-        rooms: zone ids.
+        things: ids, one a row.
         days: site dates.
-        values: shape (rooms, days).
+        values: shape (things, days).
         title: quantity and unit.
         theme: colours.
+        row: what the things are.
     """
-    if not rooms or not days:
+    if not things or not days:
         return empty(theme, "No series was kept for this scenario.")
     trace = {
         "type": "heatmap",
         "x": list(days),
-        "y": [escaped(room) for room in rooms],
+        "y": [escaped(thing) for thing in things],
         "z": [list(row) for row in values],
         "zmin": 0,
         "colorscale": [[0, theme.neutral], [0.001, theme.hot[0]], [1, theme.hot[1]]],
@@ -124,8 +132,8 @@ def rooms_over_days_figure(
         "data": [trace],
         "layout": layout(
             theme,
-            height=max(240, min(900, 90 + 20 * len(rooms))),
+            height=max(240, min(900, 90 + 20 * len(things))),
             xaxis=axis(theme, "site date", showgrid=False),
-            yaxis=axis(theme, "room", autorange="reversed", showgrid=False),
+            yaxis=axis(theme, row, autorange="reversed", showgrid=False),
         ),
     }

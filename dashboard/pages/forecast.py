@@ -9,7 +9,7 @@ from dash import Input, Output, html
 
 from dashboard.callbacks import Callbacks, Visit
 from dashboard.figures.lines import forecast_figure
-from dashboard.formats import number
+from dashboard.formats import quantity
 from dashboard.pages.page import Page, Query, badge, card, empty, fact, graph, heading, view, when
 
 
@@ -43,7 +43,10 @@ def register(callbacks: Callbacks) -> None:
             return empty("This series has no forecast yet.")
         zone = visit.services.site.time_zone
         state = badge("drifting", "red") if found.drift else badge("no drift", "green")
-        errors = [fact(name.replace("_", " "), number(value)) for name, value in found.errors.items()]
+        errors = [
+            fact(name.replace("_", " "), quantity(value, "" if "ratio" in name else found.unit))
+            for name, value in found.errors.items()
+        ]
         return [
             card(
                 found.series,

@@ -33,11 +33,13 @@ HOURLY_NMBE_LIMIT_PCT = 10.0
 def draw(visit: Visit, rest: str, query: Query) -> Any:
     """The screen."""
     button = [dmc.Button("Calibrate", id="calibrate", variant="light")] if visit.may(Role.PROPOSER) else []
+    model = visit.services.models.latest()
     return [
         heading("Data health & model", *button, note="What the twin knows, how well, and what it was told."),
-        *_model(visit, visit.services.models.latest()),
+        *_model(visit, model),
         _findings(visit),
         _points(visit),
+        *([_parameters(visit, model)] if model is not None else []),
     ]
 
 
@@ -60,23 +62,17 @@ def _model(visit: Visit, model: ModelView | None) -> list[Any]:
     spread = {one.meter: one.hourly_cvrmse_pct for one in model.meters}
     bias = {one.meter: one.hourly_nmbe_pct for one in model.meters}
     theme = visit.theme
-    figures = (
-        ("Rooms on days it never saw", quality_figure(rooms, "K", "RMSE of the temperature", theme)),
-        (
-            "Meters, hourly spread",
-            quality_figure(spread, "%", "CV(RMSE), hourly", theme, limit=HOURLY_CVRMSE_LIMIT_PCT),
-        ),
-        ("Meters, hourly bias", quality_figure(bias, "%", "NMBE, hourly", theme, limit=HOURLY_NMBE_LIMIT_PCT)),
-    )
+    by_room = quality_figure(rooms, "K", "RMSE of the temperature", theme)
+    by_spread = quality_figure(spread, "%", "CV(RMSE), hourly", theme, limit=HOURLY_CVRMSE_LIMIT_PCT)
+    by_bias = quality_figure(bias, "%", "NMBE, hourly", theme, limit=HOURLY_NMBE_LIMIT_PCT)
+    meters = [
+        card("Meters, hourly spread", graph(by_spread, "Meters, hourly spread")),
+        card("Meters, hourly bias", graph(by_bias, "Meters, hourly bias")),
+    ]
+    room = card("Rooms on days it never saw", graph(by_room, "Rooms on days it never saw"))
     return [
         card("Model in use", dmc.Group(facts, gap="xl"), *reasons, *advice, right=state),
-        dmc.Grid(
-            [
-                *(dmc.GridCol(card(title, graph(figure, title)), span=half) for title, figure in figures),
-                dmc.GridCol(_parameters(visit, model), span=12),
-            ],
-            mt="md",
-        ),
+        dmc.Grid([dmc.GridCol(room, span=half), dmc.GridCol(dmc.Stack(meters, gap="md"), span=half)], mt="md"),
     ]
 
 
@@ -87,18 +83,23 @@ def _parameters(visit: Visit, model: ModelView) -> Any:
             "value": quantity(one.value, unit_label(one.unit)),
             "interval": f"{number(one.low)} to {number(one.high)}" if one.low is not None else "–",
             "before": number(one.before),
+            "drift": "outside the interval" if one.drifted else "within" if one.drifted is False else "no model before",
         }
-        for one in model.parameters
+        for one in sorted(model.parameters, key=lambda one: not one.drifted)
     ]
     columns: list[dict[str, Any]] = [
         {"field": "name", "headerName": "Parameter", "flex": 2, "minWidth": 200, "tooltipField": "name"},
         {"field": "value", "headerName": "Value"},
         {"field": "interval", "headerName": "Interval"},
         {"field": "before", "headerName": "Model before"},
+        {"field": "drift", "headerName": "Value before is", "minWidth": 190},
     ]
     if not rows:
-        return card("Parameters", dmc.Text("This model lists none.", c="dimmed", size="sm"))
-    return card("Parameters", grid(columns, rows, visit, options={"pagination": len(rows) > 20}))
+        return card("Parameters", dmc.Text("This model lists none.", c="dimmed", size="sm"), mt="md")
+    drifted = sum(one.drifted is True for one in model.parameters)
+    words = f"{drifted} of {len(rows)} drifted: the model before had them outside the interval of this one."
+    table = grid(columns, rows, visit, options={"pagination": len(rows) > 20})
+    return card("Parameters", dmc.Text(words, size="sm", c="dimmed", mb="sm"), table, mt="md")
 
 
 def _findings(visit: Visit) -> Any:

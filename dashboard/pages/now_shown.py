@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,8 @@ from dashboard.formats import span as age
 from dashboard.pages.findings import finding_line, gathered
 from dashboard.pages.page import Query, badge, card, chosen, link, when
 from dashboard.services import Services
+from twin.plan import ActionKind, StepState
+from twin.plans.records import PlanView
 from twin.vocab import PointKind
 
 HOST_MEASURES = {
@@ -29,6 +32,7 @@ HOST_MEASURES = {
 ALL_FLOORS = "all"
 MANY_ROOMS = 120
 """With more rooms a first look shows one floor."""
+SHOWN_FINDINGS = 3
 OLD_S = 3600.0
 """Telemetry older than this is said to be old. [s]"""
 
@@ -124,12 +128,25 @@ def hosts(visit: Visit, measure: str, at: datetime) -> Drawing:
 
 
 def _vms_by_host(services: Services) -> dict[str, list[str]]:
-    """VMs on each host, as the site file and the last placement say."""
+    """VMs on each host, as the site file says and the moves of plans in force have changed it."""
+    moved = _moves_in_force(services.plans.all())
     placed: dict[str, list[str]] = {host.id: [] for host in services.site.hosts}
     for vm in services.site.vms:
-        if vm.host in placed:
-            placed[vm.host].append(vm.id)
+        host = moved.get(vm.id, vm.host)
+        if host in placed:
+            placed[host].append(vm.id)
     return placed
+
+
+def _moves_in_force(plans: Sequence[PlanView]) -> dict[str, str]:
+    """VM → host of every move that was read back and not undone; of two the newer plan's counts."""
+    moved: dict[str, str] = {}
+    for one in sorted(plans, key=lambda view: view.plan.created_at):
+        done = {step.action_id for step in one.steps if step.state is StepState.VERIFIED}
+        for step in one.plan.steps() if done else ():
+            if step.action.kind is ActionKind.LIVE_MIGRATE and step.action.id in done:
+                moved[step.target.id] = str(step.action.value)
+    return moved
 
 
 def moment_line(visit: Visit, at: datetime, clock: str) -> Any:
@@ -143,8 +160,8 @@ def moment_line(visit: Visit, at: datetime, clock: str) -> Any:
 def side(visit: Visit) -> Any:
     """The comfort band and what is wrong."""
     findings = gathered(visit.services.telemetry.findings())
-    rows = [finding_line(one) for one in findings[:6]]
-    more = [link(f"All {len(findings)} findings", "/health")] if len(findings) > 6 else []
+    rows = [finding_line(one) for one in findings[:SHOWN_FINDINGS]]
+    more = [link(f"All {len(findings)} findings", "/health")] if len(findings) > SHOWN_FINDINGS else []
     return dmc.Stack(
         [
             card("Comfort band", _band(visit)),

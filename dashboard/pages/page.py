@@ -137,7 +137,8 @@ def empty(sentence: str, *more: Any) -> Any:
 
 def badge(text: str, colour: str) -> Any:
     """A short state."""
-    return dmc.Badge(text, color=colour, variant="light", radius="sm", style={"flexShrink": 0})
+    whole = {"flexShrink": 0, "minWidth": "max-content"}
+    return dmc.Badge(text, color=colour, variant="light", radius="sm", style=whole)
 
 
 SEVERITY_COLOURS = {Severity.INFO: "blue", Severity.WARNING: "yellow", Severity.SERIOUS: "red"}

@@ -11,7 +11,8 @@ import dash_mantine_components as dmc
 from dashboard.callbacks import Visit
 from dashboard.figures.lines import Line, lines_of, series_figure
 from dashboard.formats import quantity
-from dashboard.pages.page import card, fact, graph
+from dashboard.pages.findings import finding_line, gathered
+from dashboard.pages.page import card, fact, graph, link
 from twin.site import Point, Zone
 from twin.vocab import KIND_FACTS, PointKind
 
@@ -68,8 +69,22 @@ def draw(visit: Visit, room: str, at: datetime) -> Any:
         room,
         dmc.Text(about, size="sm", c="dimmed"),
         dmc.Group(facts, gap="xl", my="sm"),
+        *_doubts(visit, {point.id for point in points.values()}, at),
         graph(figure, f"Temperatures and people of {room} over the last 24 hours"),
+        right=link("What the next hours bring", "/forecast"),
     )
+
+
+def _doubts(visit: Visit, points: set[str], at: datetime) -> list[Any]:
+    """What is wrong with the data behind the card; a person must know it before looking for a cause elsewhere."""
+    found = [
+        one
+        for one in visit.services.telemetry.findings()
+        if one.subject in points and (one.since is None or one.since <= at) and (one.until is None or one.until >= at)
+    ]
+    if not found:
+        return [dmc.Text("Nothing is found wrong with these measurements.", size="sm", c="dimmed")]
+    return [finding_line(one, visit.services.site.time_zone) for one in gathered(found)[:4]]
 
 
 def _concerns(point: Point, zone: Zone, site: str) -> bool:

@@ -13,10 +13,10 @@ from dashboard.callbacks import Callbacks, Visit
 from dashboard.figures.bars import waterfall_figure
 from dashboard.figures.flows import sankey_figure
 from dashboard.figures.lines import Line, lines_of, series_figure
-from dashboard.figures.pareto import rooms_over_days_figure
+from dashboard.figures.pareto import days_figure
 from dashboard.figures.theme import Figure
 from dashboard.figures.theme import empty as empty_figure
-from dashboard.formats import interval
+from dashboard.formats import interval, local, span, utc
 from dashboard.pages.page import Page, Query, as_json, card, empty, fact, graph, grid, heading, link, view
 from dashboard.views import BatchView, ScenarioView, kpi_label
 from twin.kpi import KPIS
@@ -81,10 +81,10 @@ def _kpis(visit: Visit, scenario: ScenarioView) -> Any:
         for name, kpi in scenario.kpis.items()
     ]
     columns: list[dict[str, Any]] = [
-        {"field": "kpi", "headerName": "KPI"},
-        {"field": "value", "headerName": "Value [80 % interval]", "minWidth": 235},
-        {"field": "delta", "headerName": f"Against {scenario.baseline or 'nothing'}", "minWidth": 235},
-        {"field": "percent", "headerName": "In per cent", "minWidth": 190},
+        {"field": "kpi", "headerName": "KPI", "minWidth": 190},
+        {"field": "value", "headerName": "Value [80 % interval]", "minWidth": 245},
+        {"field": "delta", "headerName": f"Against {scenario.baseline or 'nothing'}", "minWidth": 260},
+        {"field": "percent", "headerName": "In per cent", "minWidth": 215},
         {"field": "about", "headerName": "Meaning", "flex": 3, "minWidth": 260},
     ]
     return card("KPIs", grid(columns, rows, visit))
@@ -143,26 +143,55 @@ def _comfort(visit: Visit, batch: BatchView, scenario: ScenarioView) -> Figure:
         return empty_figure(visit.theme, "The series of rooms were not kept for this scenario.")
     days = [str(day) for day in frame.index]
     values = [[float(value) for value in frame[room]] for room in frame.columns]
-    return rooms_over_days_figure(list(frame.columns), days, values, "K·h", visit.theme)
+    return days_figure(list(frame.columns), days, values, "K·h", visit.theme)
 
 
 def _compute(visit: Visit, batch: BatchView, scenario: ScenarioView) -> list[Any]:
     names = ("vm_migrations", "mean_active_hosts", "slatah", "pdm", "slav", "latency_p95_ms")
     facts = [fact(kpi_label(name), interval(scenario.kpis[name])) for name in names if name in scenario.kpis]
-    moved = visit.services.results.migrations(batch.id, scenario.name)
     parts: list[Any] = [dmc.Group(facts, gap="xl")] if facts else []
-    if moved is None or moved.empty:
-        words = "This site has no hosts." if not visit.services.site.hosts else "No migrations were kept for this run."
-        return [*parts, dmc.Text(words, c="dimmed", size="sm", mt="sm")]
+    if not visit.services.site.hosts:
+        return [*parts, dmc.Text("This site has no hosts.", c="dimmed", size="sm", mt="sm")]
+    return [*parts, *_host_hours(visit, batch, scenario), *_moves(visit, batch, scenario)]
+
+
+def _host_hours(visit: Visit, batch: BatchView, scenario: ScenarioView) -> list[Any]:
+    hours = visit.services.results.host_hours(batch.id, scenario.name)
+    if hours is None:
+        return [dmc.Text("This result is of a version that kept no states of hosts.", c="dimmed", size="sm", mt="sm")]
+    days, hosts = [str(day) for day in hours.index], list(hours.columns)
+    values = [[float(value) for value in hours[host]] for host in hosts]
+    figure = days_figure(hosts, days, values, "h on", visit.theme, row="host")
+    return [graph(figure, "Hours that each host is on, by day")]
+
+
+def _moves(visit: Visit, batch: BatchView, scenario: ScenarioView) -> list[Any]:
+    moved = visit.services.results.migrations(batch.id, scenario.name)
+    if moved is None:
+        return []
+    if moved.empty:
+        return [dmc.Text("No VM was moved in this run.", c="dimmed", size="sm", mt="sm")]
+    zone = visit.services.site.time_zone
     rows = [
-        {"at": f"{row.at:%a %d %b %H:%M}", "vm": row.vm, "source": row.source, "target": row.target}
-        for row in moved.head(500).itertuples()
+        {
+            "at": local(one["at"].to_pydatetime(), zone, "%d %b %H:%M"),
+            "utc": utc(one["at"].to_pydatetime()),
+            "vm": one["vm"],
+            "move": f"{one['source']} → {one['target']}",
+            "took": span(one["duration_s"]),
+            "down": f"{1000 * one['downtime_s']:.0f} ms",
+        }
+        for one in moved.head(MOST_MOVES).to_dict("records")
     ]
-    columns = [{"field": key, "headerName": label} for key, label in _MIGRATION_COLUMNS]
-    return [*parts, grid(columns, rows, visit, options={"pagination": True})]
+    columns: list[dict[str, Any]] = [
+        {"field": "at", "headerName": "At (site time)", "tooltipField": "utc", "minWidth": 150},
+        *({"field": key, "headerName": label} for key, label in _MOVE_COLUMNS),
+    ]
+    return [grid(columns, rows, visit, options={"pagination": len(rows) > 10, "paginationPageSize": 10})]
 
 
-_MIGRATION_COLUMNS = (("at", "At (UTC)"), ("vm", "VM"), ("source", "From"), ("target", "To"))
+MOST_MOVES = 500
+_MOVE_COLUMNS = (("vm", "VM"), ("move", "From → to"), ("took", "Took"), ("down", "Downtime"))
 
 
 def _findings(scenario: ScenarioView) -> Any:

@@ -84,7 +84,7 @@ _AXES = {"x": "hvac_kwh", "y": "occupied_discomfort_kh"}
 
 def _kpi_select(key: str, label: str, value: str) -> Any:
     data = [{"value": name, "label": f"{kpi_label(name)} [{kpi.unit}]"} for name, kpi in KPIS.items()]
-    return dmc.Select(id=view(key), data=data, value=value, label=label, w=200, allowDeselect=False, searchable=True)
+    return dmc.Select(id=view(key), data=data, value=value, label=label, w=230, allowDeselect=False, searchable=True)
 
 
 def _batch_label(visit: Visit, batch: BatchView) -> str:
@@ -121,11 +121,11 @@ def columns_of(scenarios: Sequence[ScenarioView]) -> list[dict[str, Any]]:
             "field": "name",
             "headerName": "Scenario",
             "pinned": "left",
-            "minWidth": 230,
+            "minWidth": 270,
             "flex": 2,
             "tooltipField": "name",
         },
-        {"field": "baseline", "headerName": "Against", "minWidth": 130},
+        {"field": "baseline", "headerName": "Against", "minWidth": 150},
     ]
     columns += [
         {
@@ -200,7 +200,13 @@ def register(callbacks: Callbacks) -> None:
         deltas = {one.name: (one.delta_percent if relative else one.delta)[x] for one in shown[:30]}
         unit = "%" if relative else KPIS[x].unit
         title = f"Change of {kpi_label(x)} against the baseline"
-        export = html.A("Export as CSV", href=f"/download/results/{quote(batch_id, safe='')}.csv", className="link")
+        address = f"/download/results/{quote(batch_id, safe='')}"
+        export = dmc.Group(
+            [
+                html.A("CSV", href=f"{address}.csv", className="link"),
+                html.A("Report (prints to PDF)", href=f"{address}.html", className="link"),
+            ]
+        )
         return card(title, graph(delta_figure(deltas, unit, "change", visit.theme), title), right=export)
 
     _register_click(callbacks)

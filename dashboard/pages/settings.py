@@ -85,7 +85,7 @@ def _connector(one: ConnectorView, may: bool) -> Any:
     return dmc.Paper(
         [
             dmc.Group([dmc.Group([dmc.Text(one.name, fw=600), state]), check], justify="space-between"),
-            dmc.Text(f"{one.kind}: {words}", size="sm", c="dimmed"),
+            dmc.Text(f"{one.kind.replace('_', ' ')}{': ' + words if words else ''}", size="sm", c="dimmed"),
             *([dmc.Text(one.detail, size="sm")] if one.detail else []),
         ],
         withBorder=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import dash_mantine_components as dmc
 
@@ -53,8 +54,18 @@ def _comfort(visit: Visit, at: datetime) -> Any:
     if not uncomfortable:
         return _tile("Comfort", "All within the band", f"{used} of {len(people)} rooms have people.", "green")
     room, by = uncomfortable[0]
-    words = [link(room, f"/now?room={room}"), f" is {number(by, 2)} K outside, the most."]
+    words = [link(room, _address(visit, room, at)), f" is {number(by, 2)} K outside, the most."]
     return _tile("Comfort", f"{len(uncomfortable)} of {used} used rooms outside", words, "red")
+
+
+def _address(visit: Visit, room: str, at: datetime) -> str:
+    """Where a room is shown at a moment: live when that is the newest, else at its own time."""
+    span = visit.services.telemetry.span()
+    if span is not None and at >= span[1]:
+        return f"/now?{urlencode({'room': room})}"
+    local = at.astimezone(visit.services.site.time_zone)
+    query = {"room": room, "clock": "pick", "day": f"{local:%Y-%m-%d}", "minute": 60 * local.hour + local.minute}
+    return f"/now?{urlencode(query)}"
 
 
 def _running(plans: Sequence[PlanView]) -> Any:

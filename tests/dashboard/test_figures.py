@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
-from dashboard_example import EVIL, example_batch, example_forecast, example_site
+from example_office import EVIL, example_site
+from example_results import example_batch, example_forecast
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from dashboard.figures.bars import delta_figure, quality_figure, savings_figure,
 from dashboard.figures.floor import Measure, floor_drawing, scale_for
 from dashboard.figures.flows import sankey_figure
 from dashboard.figures.lines import Line, forecast_figure, series_figure, thinned
-from dashboard.figures.pareto import front, pareto_figure, rooms_over_days_figure
+from dashboard.figures.pareto import days_figure, front, pareto_figure
 from dashboard.figures.plan_drawing import sheet
 from dashboard.figures.racks import rack_drawing
 from dashboard.figures.theme import DARK, LIGHT, between, readable_on
@@ -158,7 +159,7 @@ def test_names_are_text_in_every_figure() -> None:
         delta_figure({EVIL: Kpi(value=1, low=0, high=2, unit="%")}, "%", "change", LIGHT),
         quality_figure({EVIL: 1.0}, "K", "RMSE", LIGHT),
         series_figure([Line(name=EVIL, at=at, values=[1.0], unit="W")], CHICAGO, LIGHT, title="power [W]"),
-        rooms_over_days_figure([EVIL], ["2023-07-01"], [[1.0]], "K·h", LIGHT),
+        days_figure([EVIL], ["2023-07-01"], [[1.0]], "K·h", LIGHT),
     ]
     for figure in figures:
         shown = json.dumps([{k: v for k, v in trace.items() if k != "customdata"} for trace in figure["data"]])

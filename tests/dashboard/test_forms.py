@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from dashboard_example import example_batch
+from example_results import example_batch
 
 from dashboard.breakdown import by_end_use, by_measure
 from dashboard.formats import interval, number, shortened, span
@@ -69,5 +69,6 @@ def test_numbers_are_written_for_people() -> None:
     assert number(4.0) == "4"
     assert span(59) == "59 s"
     assert span(7200) == "2 h"
-    assert interval(Kpi(value=-12.34, low=-15, high=-9.8, unit="%"), signed=True) == "−12.3 [−15, −9.80] %"
+    assert interval(Kpi(value=-12.34, low=-15, high=-9.8, unit="%"), signed=True) == "−12.3 [−15.0, −9.8] %"
+    assert interval(Kpi(value=-0.0527, low=-0.0919, high=0.0168, unit="%"), signed=True) == "−0.1 [−0.1, 0.0] %"
     assert shortened("abcdefghij", 7) == "abc…hij"

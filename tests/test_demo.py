@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from demo_once import told_by_the_demo, understudy
 
-ROOT = Path(__file__).resolve().parents[1]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -21,22 +19,19 @@ pytestmark = [
 ]
 
 
-def understudy(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "twin", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1500)
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    return told_by_the_demo(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo") / "office"
+def workspace(demo: tuple[Path, dict[str, Any]]) -> Path:
+    return demo[0]
 
 
 @pytest.fixture(scope="module")
-def story(workspace: Path) -> dict[str, Any]:
-    done = understudy("demo", "--workspace", str(workspace), "--json")
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+def story(demo: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
+    return demo[1]
 
 
 def test_the_document_has_every_part_of_the_loop(story: dict[str, Any]) -> None:

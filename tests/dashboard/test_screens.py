@@ -12,7 +12,8 @@ import pytest
 pytest.importorskip("playwright")
 
 from browser import CHROMIUM, Watched, context_of, launched, serving
-from dashboard_example import EVIL, PASSWORD, Example, example
+from dashboard_example import PASSWORD, Example, example
+from example_office import EVIL
 from playwright.sync_api import Browser, sync_playwright
 
 from dashboard.app import create_dashboard
@@ -81,12 +82,14 @@ def test_every_screen_is_drawn_without_an_error_and_asks_nobody_else(browser: Br
 
 
 def test_a_tablet_shows_every_screen_without_scrolling_sideways(browser: Browser, base: str) -> None:
+    SHOTS.mkdir(parents=True, exist_ok=True)
     context = context_of(browser, base, "light", width=820, height=1180)
     watched = Watched(context, base)
     watched.sign_in("otto", PASSWORD)
     for name, path in SCREENS.items():
         watched.see(path)
         over = watched.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        watched.page.screenshot(path=SHOTS / f"{name}-tablet.png", full_page=True)
         assert over <= 0, name
     context.close()
 
@@ -196,6 +199,8 @@ def test_a_foreign_page_cannot_run_a_callback(browser: Browser, base: str, otto:
     foreign.add_url_rule("/", "home", lambda: "<!doctype html><title>foreign</title>")
     with serving(foreign) as elsewhere:
         page = otto.page.context.new_page()
+        answers: list[int] = []
+        page.on("response", lambda response: answers.append(response.status) if base in response.url else None)
         page.goto(elsewhere)
         script = """async (target) => {
             try {
@@ -204,11 +209,10 @@ def test_a_foreign_page_cannot_run_a_callback(browser: Browser, base: str, otto:
                 return answer.type;
             } catch (error) { return String(error); }
         }"""
-        assert page.evaluate(script, base + "/_dash-update-component") in {"opaque", "TypeError: Failed to fetch"}
-        answers: list[int] = []
-        page.on("response", lambda response: answers.append(response.status))
-        page.evaluate(script, base + "/signout")
+        for path in ("/_dash-update-component", "/signout"):
+            assert page.evaluate(script, base + path) in {"opaque", "TypeError: Failed to fetch"}
         otto.see("/savings")
+        assert set(answers) <= {403}
 
 
 def test_screen_readers_find_a_name_for_everything_one_can_press(otto: Watched) -> None:

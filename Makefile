@@ -34,8 +34,8 @@ setup: .venv/dev.ok ## virtual environment with everything for development
 demo: .venv/run.ok ## the whole loop on the bundled site, in a fresh workspace
 	$(BIN)/understudy demo
 
-dashboard: .venv/run.ok ## serve the dashboard on the demo workspace
-	$(BIN)/understudy dashboard --workspace var/demo
+dashboard: .venv/run.ok ## serve the dashboard on the demo workspace, its building alive beside it
+	$(BIN)/understudy dashboard --workspace var/demo --emulated
 
 test: .venv/dev.ok ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_FLAGS)

@@ -84,7 +84,7 @@ def demo(
         return
     show(story.facts)
     say(f"report: {report}")
-    say(f"dashboard: understudy dashboard --workspace {here.folder}")
+    say(f"dashboard: understudy dashboard --workspace {here.folder} --emulated")
 
 
 def require_emulator() -> None:

@@ -18,6 +18,7 @@ from twin.plans.records import PlanView
 
 RUNNING = frozenset({PlanState.PUSHING, PlanState.PAUSED, PlanState.ROLLING_BACK, PlanState.STUCK})
 _HELD = frozenset({PlanState.PUSHED, PlanState.CONFIRMED})
+_STOPPED = frozenset({PlanState.PAUSED, PlanState.ROLLING_BACK, PlanState.ROLLED_BACK, PlanState.STUCK})
 _TROUBLE = frozenset(
     {StepState.MISMATCH, StepState.UNKNOWN, StepState.FAILED, StepState.REVERT_FAILED, StepState.OVERRIDDEN}
 )
@@ -178,8 +179,12 @@ def _wants_a_look(one: PlanView, index: int, counts: Mapping[StepState, int]) ->
 
 
 def _verdict(one: PlanView, index: int) -> Any:
-    passed = index - one.plan.waves[0].index < one.record.waves_passed
-    return badge("judge: pass", "green") if passed else badge("not judged yet", "gray")
+    place = index - one.plan.waves[0].index
+    if place < one.record.waves_passed:
+        return badge("judge: pass", "green")
+    if place == one.record.waves_passed and one.record.state in _STOPPED:
+        return badge("stopped here", "red")
+    return badge("not judged yet" if one.record.state is PlanState.PUSHING else "not judged", "gray")
 
 
 def register(callbacks: Callbacks) -> None:

@@ -14,7 +14,7 @@ from dashboard.callbacks import Callbacks, Visit
 from dashboard.formats import local, number, unit_label, utc
 from dashboard.pages.page import Page, Query, card, empty, grid, heading
 from dashboard.views import Role
-from twin.plan import Action
+from twin.plan import Action, StepState
 from twin.plans.document import Plan
 from twin.plans.records import AuditRow
 
@@ -66,7 +66,7 @@ def row_of(visit: Visit, row: AuditRow, plans: Mapping[str, Plan]) -> dict[str, 
     }
 
 
-_SAID_ELSEWHERE = frozenset({"reason", "why", "state", "steps", "rows", "epoch"})
+_SAID_ELSEWHERE = frozenset({"reason", "why", "state", "steps", "rows", "epoch", "verdict"})
 
 
 def why(told: Mapping[str, Any]) -> str:
@@ -83,16 +83,24 @@ def changes(told: Mapping[str, Any], plan: Plan | None) -> list[str]:
     actions = {step.action.id: step.action for step in plan.steps()} if plan else {}
     steps = told.get("steps")
     parts = [
-        f"{_turned(actions[name]) if name in actions else name}: {str(state).replace('_', ' ')}"
+        f"{_turned(actions[name], str(state)) if name in actions else name}: {str(state).replace('_', ' ')}"
         for name, state in (steps.items() if isinstance(steps, dict) else ())
     ]
     if told.get("state"):
         parts.append(f"plan is {str(told['state']).replace('_', ' ')}")
+    if told.get("verdict"):
+        parts.append(str(told["verdict"]))
     return parts
 
 
-def _turned(action: Action) -> str:
-    return f"{action.point} {_shown(action.expected)} → {_shown(action.value)} {unit_label(action.unit)}".rstrip()
+_BACK = frozenset({StepState.REVERT_INTENT, StepState.REVERTED, StepState.RELEASED, StepState.REVERT_FAILED})
+
+
+def _turned(action: Action, state: str) -> str:
+    """Both values in the direction of the change, values first: points have long names."""
+    values = (action.value, action.expected) if state in _BACK else (action.expected, action.value)
+    unit = f" {unit_label(action.unit)}".rstrip()
+    return f"{_shown(values[0])} → {_shown(values[1])}{unit} at {action.point}"
 
 
 def _shown(value: object) -> str:

@@ -15,10 +15,11 @@ from dashboard.pages.dialogs import signing
 from dashboard.pages.page import Page, Query, badge, card, empty, fact, grid, heading, link, when
 from dashboard.views import Kpi, Role, kpi_label
 from twin.plan import PlanState
-from twin.plans.document import Interval, Plan
+from twin.plans.document import Interval, KpiForecast, Plan
 from twin.plans.records import PlanView
 
 SHORT = "%d %b %H:%M"
+LEAST_SHARE = 1e-4
 STATE_COLOURS = {
     PlanState.PROPOSED: "blue",
     PlanState.APPROVED: "teal",
@@ -139,7 +140,7 @@ def _effects(visit: Visit, plan: Plan) -> Any:
         kpi = Kpi(value=value.value, low=value.low, high=value.high, unit=unit)
         return dmc.TableTd(interval(kpi, signed=signed))
 
-    moved = [one for one in plan.kpis if (one.delta.low, one.delta.high) != (0.0, 0.0)]
+    moved = [one for one in plan.kpis if _is_moved(one)]
     rows = [
         dmc.TableTr(
             [
@@ -156,6 +157,12 @@ def _effects(visit: Visit, plan: Plan) -> Any:
     same = ", ".join(kpi_label(one.name) for one in plan.kpis if one not in moved)
     words = [dmc.Text(f"Unchanged: {same}.", size="sm", c="dimmed", mt="xs")] if same else []
     return card("Expected effect, with the 80 % interval", table, *words)
+
+
+def _is_moved(one: KpiForecast) -> bool:
+    """Whether the plan changes a KPI by more than anybody could see."""
+    size = max(abs(one.baseline.value), abs(one.candidate.value))
+    return max(abs(one.delta.low), abs(one.delta.high)) > LEAST_SHARE * size
 
 
 def _risks(visit: Visit, plan: Plan) -> Any:
@@ -219,8 +226,8 @@ ACTION_COLUMNS: tuple[dict[str, Any], ...] = (
     {"field": "point", "headerName": "Point", "minWidth": 330, "flex": 3, "tooltipField": "point"},
     {"field": "now", "headerName": "Now", "minWidth": 100},
     {"field": "planned", "headerName": "Planned", "minWidth": 110},
-    {"field": "window", "headerName": "Window", "minWidth": 225},
-    {"field": "expiry", "headerName": "Until", "minWidth": 125},
+    {"field": "window", "headerName": "Window", "minWidth": 250},
+    {"field": "expiry", "headerName": "Until", "minWidth": 145},
     {"field": "why", "headerName": "Why", "minWidth": 200, "flex": 2, "tooltipField": "why"},
 )
 

@@ -86,12 +86,12 @@ def rows_of(savings: Sequence[SavingView]) -> list[dict[str, Any]]:
 
 
 COLUMNS = (
-    {"field": "plan", "headerName": "Plan", "flex": 2, "minWidth": 240, "tooltipField": "plan"},
+    {"field": "plan", "headerName": "Plan", "flex": 1, "minWidth": 200, "tooltipField": "plan"},
     {"field": "month", "headerName": "Month", "minWidth": 120, "maxWidth": 120},
     {"field": "kpi", "headerName": "Saving of", "minWidth": 140},
-    {"field": "predicted", "headerName": "Predicted", "minWidth": 230},
-    {"field": "realised", "headerName": "Realised", "minWidth": 230},
-    {"field": "verdict", "headerName": "Verdict", "flex": 2, "minWidth": 250, "tooltipField": "verdict"},
+    {"field": "predicted", "headerName": "Predicted", "minWidth": 215},
+    {"field": "realised", "headerName": "Realised", "minWidth": 215},
+    {"field": "verdict", "headerName": "Verdict", "flex": 2, "minWidth": 270, "tooltipField": "verdict"},
 )
 
 

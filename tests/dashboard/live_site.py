@@ -21,7 +21,7 @@ from twin.cli.dashboard.services import job_table, services_of
 from twin.cli.dashboard.worker import WorkerThread
 from twin.cli.demonstration.live import LiveWorld
 from twin.cli.workspace import Workspace
-from twin.jobs import Job
+from twin.jobs import Job, Lane
 from twin.plan import Reading
 from twin.vocab import PointKind
 
@@ -119,9 +119,10 @@ def live_site(folder: Path, browser: Browser) -> Iterator[LiveSite]:
         world.start()
         rooms = Rooms(folder, world)
         rooms.room().identity.add("auditor", PASSWORD, [Role.AUDITOR])
-        worker = WorkerThread(rooms)
-        over.callback(worker.stop)
-        worker.start()
+        for lane in Lane:
+            worker = WorkerThread(rooms, lane)
+            over.callback(worker.stop)
+            worker.start()
         made = create_dashboard(services_of(rooms))
         base = over.enter_context(serving(made.server))
         yield LiveSite(folder, browser, base, world, rooms)

@@ -55,6 +55,7 @@ def dashboard(
 
     from dashboard.app import create_dashboard
     from twin.cli.dashboard.services import services_of
+    from twin.errors import OutsideWorldError
 
     folder = require_workspace(workspace).resolve()
     if host not in LOCAL:
@@ -67,15 +68,19 @@ def dashboard(
         made = create_dashboard(services, hosts=(*LOCAL, host, *(name or ())))
         if work:
             _put_to_work(rooms, over, own_world=emulated)
-        listening = create_server(
-            made.server,
-            host=host,
-            port=port,
-            threads=THREADS,
-            connection_limit=MOST_CONNECTIONS,
-            ident="understudy",
-            channel_timeout=60,
-        )
+        try:
+            listening = create_server(
+                made.server,
+                host=host,
+                port=port,
+                threads=THREADS,
+                connection_limit=MOST_CONNECTIONS,
+                ident="understudy",
+                channel_timeout=60,
+            )
+        except OSError as error:
+            message = f"cannot listen at {host}:{port}: {error.strerror}; choose another --port or --host"
+            raise OutsideWorldError(message) from None
         over.callback(listening.close)
         _announce(rooms.site.name, f"http://{host}:{port}/", password, as_json=as_json)
         listening.run()

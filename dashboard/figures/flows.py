@@ -41,7 +41,7 @@ def sankey_figure(energy_kwh: Mapping[EndUse, float], theme: Theme) -> Figure:
         "valueformat": ",.0f",
         "valuesuffix": " kWh",
         "node": {
-            "label": [f"{name} {number(_through(name, links))} kWh" if name in used else "" for name in _NODES],
+            "label": [_label(name, links) if name in used else "" for name in _NODES],
             "color": [theme.series[i % len(theme.series)] for i in range(len(_NODES))],
             "pad": 18,
             "thickness": 18,
@@ -67,6 +67,12 @@ def _links(energy: Mapping[EndUse, float]) -> list[tuple[str, str, float]]:
     for use, value in energy.items():
         links.append(("HVAC" if use in _HVAC else "Electricity", LABELS[use], value))
     return links
+
+
+def _label(name: str, links: list[tuple[str, str, float]]) -> str:
+    """Name and energy; in the middle on two lines, as the labels at the right begin close to it."""
+    between = "<br>" if name == "HVAC" else " "
+    return f"{name}{between}{number(_through(name, links))} kWh"
 
 
 def _through(name: str, links: list[tuple[str, str, float]]) -> float:

@@ -125,7 +125,7 @@ def plan_of_three_waves(room: ControlRoom) -> Plan:
 
 def test_a_batch_goes_on_after_a_kill_and_the_page_shows_it(workspace: Path, browser: Browser, port: int) -> None:
     table = job_table(Rooms(workspace))
-    period = {"from": "2023-10-02", "to": "2023-10-30"}
+    period = {"from": "2023-10-16", "to": "2023-10-30"}
     names = ("baseline", "wider", "widest")
     scenarios = [
         {

@@ -22,7 +22,7 @@ def by_measure(batch: BatchView, scenario: ScenarioView) -> list[tuple[str, floa
         )
         if alone is None or TOTAL not in alone.delta:
             return None
-        parts.append((key.replace("_", " "), alone.delta[TOTAL].value))
+        parts.append((key.removesuffix("_c").replace("_", " "), alone.delta[TOTAL].value))
     together = scenario.delta[TOTAL].value - sum(value for _, value in parts)
     return [*parts, ("together", together)]
 

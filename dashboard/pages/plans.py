@@ -69,9 +69,10 @@ def queue(visit: Visit) -> Any:
         for one in plans
     ]
     names = ("Plan", "State", "Risk class", "Actions", "Proposed by", "At", "Expires", "Digest")
-    head = dmc.TableThead(dmc.TableTr([dmc.TableTh(name) for name in names]))
+    wide = {"minWidth": 200}
+    head = dmc.TableThead(dmc.TableTr([dmc.TableTh(name, style=wide if name == "Plan" else {}) for name in names]))
     table = dmc.Table([head, dmc.TableTbody(rows)], highlightOnHover=True, verticalSpacing="sm")
-    return [top, card("Queue", dmc.TableScrollContainer(table, minWidth=700))]
+    return [top, card("Queue", dmc.TableScrollContainer(table, minWidth=900))]
 
 
 def dossier(visit: Visit, one: PlanView) -> Any:

@@ -22,6 +22,7 @@ _STOPPED = frozenset({PlanState.PAUSED, PlanState.ROLLING_BACK, PlanState.ROLLED
 _TROUBLE = frozenset(
     {StepState.MISMATCH, StepState.UNKNOWN, StepState.FAILED, StepState.REVERT_FAILED, StepState.OVERRIDDEN}
 )
+_WORDS = {StepState.INTENT: "being written", StepState.REVERT_INTENT: "being given back"}
 _STEP_COLOURS = {
     StepState.VERIFIED: "green",
     StepState.ALREADY_DONE: "green",
@@ -148,7 +149,7 @@ def _waves(visit: Visit, one: PlanView) -> Any:
         own = [states.get(step.action.id, StepState.PENDING) for step in wave.steps]
         counts = {state: own.count(state) for state in StepState if state in own}
         badges = [
-            badge(f"{count} {state.value.replace('_', ' ')}", _STEP_COLOURS.get(state, "gray"))
+            badge(f"{count} {_WORDS.get(state, state.value.replace('_', ' '))}", _STEP_COLOURS.get(state, "gray"))
             for state, count in counts.items()
         ]
         name = "Canary" if wave.index == one.plan.waves[0].index and len(one.plan.waves) > 1 else f"Wave {wave.index}"
@@ -157,7 +158,7 @@ def _waves(visit: Visit, one: PlanView) -> Any:
         top = dmc.Group(
             [
                 dmc.Text(name, fw=600),
-                dmc.Text(f"{len(shown)} actions", size="sm", c="dimmed"),
+                dmc.Text(f"{len(shown)} action{'' if len(shown) == 1 else 's'}", size="sm", c="dimmed"),
                 _verdict(one, wave.index),
                 *badges,
             ],

@@ -187,7 +187,7 @@ def _moves(visit: Visit, batch: BatchView, scenario: ScenarioView) -> list[Any]:
         {"field": "at", "headerName": "At (site time)", "tooltipField": "utc", "minWidth": 150},
         *({"field": key, "headerName": label} for key, label in _MOVE_COLUMNS),
     ]
-    return [grid(columns, rows, visit, options={"pagination": len(rows) > 10, "paginationPageSize": 10})]
+    return [grid(columns, rows, visit, options={"pagination": len(rows) > 20})]
 
 
 MOST_MOVES = 500

@@ -45,7 +45,7 @@ def serving(server: Flask) -> Iterator[str]:
 class Watched:
     """A page with all that went wrong on it."""
 
-    def __init__(self, context: BrowserContext, base: str) -> None:
+    def __init__(self, context: BrowserContext, base: str, patience_s: float = 15.0) -> None:
         self.base = base
         self.page: Page = context.new_page()
         self.faults: list[str] = []
@@ -53,7 +53,7 @@ class Watched:
         self.page.on("console", lambda m: self.faults.append(m.text) if m.type in {"error", "warning"} else None)
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("request", lambda r: self._note(r.url))
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(1000 * patience_s)
 
     def _note(self, url: str) -> None:
         if not url.startswith((self.base, "data:", "blob:")):

@@ -95,7 +95,22 @@ def example_results(site: Site, frame: pd.DataFrame) -> MemoryResults:
         days = [date(2023, 7, 6) + timedelta(days=d) for d in range(7)]
         values = {z.id: [max(0.0, (i % 5) * 0.6 - 1 + 0.3 * k) for _ in days] for i, z in enumerate(site.zones)}
         rooms[key] = pd.DataFrame(values, index=days)
-    return MemoryResults(kept=(batch,), frames=series, energies=energies, rooms=rooms)
+    return MemoryResults(
+        kept=(batch,),
+        frames=series,
+        energies=energies,
+        rooms=rooms,
+        hours={
+            key: pd.DataFrame({host.id: [24.0 - i] * 7 for i, host in enumerate(site.hosts)}, days) for key in series
+        },
+        moved=dict.fromkeys(series, example_moves()),
+    )
+
+
+def example_moves() -> pd.DataFrame:
+    at = pd.DatetimeIndex([NOW - timedelta(hours=h) for h in (30, 20, 10)])
+    names = {"vm": ["vm-00", "vm-01", "vm-02"], "source": ["host-00"] * 3, "target": ["host-01"] * 3}
+    return pd.DataFrame({"at": at, **names, "duration_s": [12.0, 14.0, 90.0], "downtime_s": [0.1, 0.2, 0.3]})
 
 
 def example_model(site: Site) -> ModelView:

@@ -139,7 +139,7 @@ def test_a_batch_goes_on_after_a_kill_and_the_page_shows_it(workspace: Path, bro
         for i, name in enumerate(names)
     ]
     context = context_of(browser, f"http://127.0.0.1:{port}", "light")
-    who = Watched(context, f"http://127.0.0.1:{port}")
+    who = Watched(context, f"http://127.0.0.1:{port}", patience_s=60.0)
     with server(workspace, port) as group:
         who.sign_in("planner", PASSWORD)
         who.see("/scenarios")
@@ -170,7 +170,7 @@ def test_a_push_goes_on_after_a_kill_and_the_page_shows_it(workspace: Path, brow
     for one in others:
         room.approvals.approve(plan_id, one, "small, and given back tonight")
     context = context_of(browser, f"http://127.0.0.1:{port}", "light")
-    who = Watched(context, f"http://127.0.0.1:{port}")
+    who = Watched(context, f"http://127.0.0.1:{port}", patience_s=60.0)
     with server(workspace, port) as group:
         who.sign_in("facility-lead", PASSWORD)
         who.see(f"/push/{plan_id}")

@@ -19,10 +19,9 @@ from threading import Event, Thread
 from urllib.parse import urlencode
 
 import pytest
-from dashboard_example import Example
+from dashboard_example import Example, callback_body
 from flask.testing import FlaskClient
 from test_api import OTTO, ROW
-from test_security import callback_body
 
 from connectors.governance import Role, propose
 from connectors.settings.template import TEMPLATE

@@ -48,10 +48,11 @@ def _push(rooms: Rooms, job: Job, report: Report) -> Result:
     room = rooms.world()
     plan_id = room.store.resolve(str(job.request.get("plan", "")))
     again = job.attempts > 1
-    if again:
-        room.control.recover()
     act = room.control.resume if job.request.get("resume") and not again else room.control.push
-    record = act(plan_id, job.user)
+    with rooms.held():
+        if again:
+            room.control.recover()
+        record = act(plan_id, job.user)
     return {"plan": plan_id, "message": f"plan {plan_id[:12]} is {record.state}: {record.reason}"}
 
 

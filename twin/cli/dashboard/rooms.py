@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,10 @@ class OwnWorld(Clock, Protocol):
 
     def settings(self) -> PushSettings:
         """How patient a push into it is."""
+        ...
+
+    def held(self) -> AbstractContextManager[None]:
+        """Meanwhile its time passes only by waiting."""
         ...
 
 
@@ -60,6 +65,10 @@ class Rooms:
     def world(self) -> ControlRoom:
         """A control room that reaches the world, opened for one command."""
         return self._open(None if self._own is None else self._own.connectors)
+
+    def held(self) -> AbstractContextManager[None]:
+        """While a push is at work: a site in this process lets time pass only by its waits; any other takes no note."""
+        return nullcontext() if self._own is None else self._own.held()
 
     def _open(self, connectors: Mapping[str, Connector] | None) -> ControlRoom:
         return open_control_room(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,6 @@ TICK_S = 0.05
 """Real time between two moves of the building's clock. [s]"""
 SLICE_S = 0.2
 """Longest single wait, so that a stop is seen at once. [s]"""
-YIELD_S = 5.0
-"""After somebody waited on the clock, time passes by itself only when so long nobody did again. [s]"""
 DELIVERY_S = 2.0
 """Real time between two deliveries of telemetry. [s]"""
 ROUND = timedelta(hours=1)
@@ -96,7 +95,7 @@ class LiveWorld:
             "hosts": LiveConnector(self.world.hosts, self._lock),
         }
         self._over = threading.Event()
-        self._driven_s = -YIELD_S
+        self._holders = 0
         self._delivered = self.world.now
         self._thread = threading.Thread(target=self._live, name="embedded-building", daemon=True)
 
@@ -111,15 +110,25 @@ class LiveWorld:
         return self.world.building.monotonic()
 
     def wait(self, seconds: float) -> None:
-        """Lets building time pass at its speed, at most a slice of real time.
-
-        Who waits drives the clock, as in a simulation: what the waiter does in between takes no building time, so that
-        a push is as long for the building on a slow machine as on a fast one.
-        """
+        """Lets building time pass at its speed, at most a slice of real time."""
         passed = min(seconds, SLICE_S * self.speed)
         time.sleep(passed / self.speed)
         self._pass(passed)
-        self._driven_s = time.monotonic()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Meanwhile time passes only by waiting.
+
+        What a push does between its waits takes no building time, as in a simulation, so that it is as long for the
+        building on a slow machine as on a fast one.
+        """
+        with self._lock:
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
 
     def settings(self) -> PushSettings:
         """A push's patience with processes, which live in real time; what concerns the building stays as it is."""
@@ -152,7 +161,7 @@ class LiveWorld:
         room = open_control_room(self._here.folder, clock=self, connectors=self.connectors, settings=self.settings())
         looked, delivered_s = self.now(), time.monotonic()
         while not self._over.wait(TICK_S):
-            if time.monotonic() - self._driven_s > YIELD_S and not self._pass(TICK_S * self.speed):
+            if not self._holders and not self._pass(TICK_S * self.speed):
                 break
             if self.now() - looked >= ROUND:
                 looked = self.now()

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,9 +24,13 @@ from demo_once import ROOT, told_by_the_demo
 from live_site import PASSWORD, wait_for
 from playwright.sync_api import Browser, sync_playwright
 
+from connectors.governance import propose
+from twin.cli.control_room import ControlRoom
 from twin.cli.dashboard.rooms import Rooms
 from twin.cli.dashboard.services import job_table
 from twin.jobs import JobState
+from twin.plan import PlanState, StepState
+from twin.plans.document import Plan, Wave
 
 pytestmark = [
     pytest.mark.browser,
@@ -34,6 +40,8 @@ pytestmark = [
         find_spec("pyenergyplus") is None and not os.environ.get("CI"), reason="the extra 'emulator' is not installed"
     ),
 ]
+SETTLE_S = 3.0
+WAVES = 3
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +100,29 @@ def signs_in_again(who: Watched, user: str) -> None:
     who.page.wait_for_selector("#page h1")
 
 
+def plan_of_three_waves(room: ControlRoom) -> Plan:
+    """Waves of the demo's own plan, two setpoints each, that settle in seconds."""
+    given = room.store.view(room.store.records()[0].plan_id).plan
+    now = room.clock.now()
+    hold = now + timedelta(hours=8)
+    waves = []
+    for index, wave in enumerate(given.waves[:WAVES]):
+        steps = [replace(step, action=replace(step.action, expires_at=hold)) for step in wave.steps[:2]]
+        waves.append(Wave(index=index, steps=tuple(steps), settle_s=SETTLE_S))
+    kept = {step.action.id for wave in waves for step in wave.steps}
+    return replace(
+        given,
+        title="Six setpoints, interrupted",
+        created_at=now,
+        not_before=now,
+        expires_at=now + timedelta(hours=1),
+        hold_until=hold,
+        waves=tuple(waves),
+        rollback=tuple(undo for undo in given.rollback if undo.action_id in kept),
+        guards=(),
+    )
+
+
 def test_a_batch_goes_on_after_a_kill_and_the_page_shows_it(workspace: Path, browser: Browser, port: int) -> None:
     table = job_table(Rooms(workspace))
     period = {"from": "2023-10-16", "to": "2023-10-30"}
@@ -128,4 +159,42 @@ def test_a_batch_goes_on_after_a_kill_and_the_page_shows_it(workspace: Path, bro
     done = table.get(job.id)
     assert done is not None
     assert (done.state, done.attempts) == (JobState.DONE, 2)
+    context.close()
+
+
+def test_a_push_goes_on_after_a_kill_and_the_page_shows_it(workspace: Path, browser: Browser, port: int) -> None:
+    rooms = Rooms(workspace)
+    room, table = rooms.room(), job_table(rooms)
+    planner, *others = (room.identity.authenticate(n, PASSWORD) for n in ("planner", "facility-lead", "platform-lead"))
+    plan_id = propose(room.store, plan_of_three_waves(room), planner).plan_id
+    for one in others:
+        room.approvals.approve(plan_id, one, "small, and given back tonight")
+    context = context_of(browser, f"http://127.0.0.1:{port}", "light")
+    who = Watched(context, f"http://127.0.0.1:{port}", patience_s=60.0)
+    with server(workspace, port) as group:
+        who.sign_in("facility-lead", PASSWORD)
+        who.see(f"/push/{plan_id}")
+        who.page.get_by_role("button", name="Push", exact=True).click()
+        who.page.fill("#push-reason", "approved by two")
+        who.page.get_by_role("button", name="Do it").click()
+        wait_for(lambda: room.store.record(plan_id).waves_passed >= 1, 60, "the first wave")
+        kill(group)
+    left = room.store.record(plan_id)
+    assert left.state is PlanState.PUSHING
+    assert left.waves_passed < WAVES
+    with server(workspace, port):
+        signs_in_again(who, "facility-lead")
+        who.page.get_by_text("pushing", exact=True).first.wait_for(timeout=30_000)
+        who.page.get_by_text(f"{WAVES} of {WAVES}").wait_for(timeout=120_000)
+        who.page.get_by_text("pushed", exact=True).first.wait_for(timeout=30_000)
+        wait_for(lambda: table.all()[0].state is JobState.DONE, 30, "the end of the job")
+    view = room.store.view(plan_id)
+    assert view.record.state is PlanState.PUSHED
+    assert {step.state for step in view.steps} == {StepState.VERIFIED}
+    assert max(step.writes for step in view.steps) == 1
+    building = rooms.world().connectors["building"]
+    wanted = {step.action.point: step.action.value for step in view.plan.steps()}
+    assert {one.point: one.own_value for one in building.read(tuple(wanted))} == wanted
+    assert table.all()[0].attempts == 2
+    assert room.folder.verify(room.store) == []
     context.close()

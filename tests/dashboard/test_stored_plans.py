@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from connectors.governance import Role, propose
@@ -12,9 +15,10 @@ from connectors.plan_store import StaleVersionError
 from connectors.settings.template import TEMPLATE
 from connectors.simulated.trial_site import room_step, trial_plan
 from twin.cli.control_room import open_control_room
-from twin.cli.dashboard.plans import StoredPlans
+from twin.cli.dashboard.plans import StoredPlans, early_words
 from twin.cli.dashboard.rooms import Rooms
 from twin.plans.records import Approval, PlanRecord
+from twin.plans.verification import verify_saving
 
 PASSWORD = "correct horse battery"
 
@@ -69,3 +73,19 @@ def test_who_is_overtaken_again_and_again_is_told(rooms: Rooms, monkeypatch: pyt
     with pytest.raises(StaleVersionError):
         StoredPlans(rooms).approve(plan_id, "aron", PASSWORD, "looked at")
     assert people(rooms, plan_id) == ["anna"]
+
+
+def test_a_day_of_a_week_is_not_held_against_the_promise_of_the_week() -> None:
+    plan = trial_plan([room_step("room-0")])
+    kwh = np.full(24, 10.0)
+    report = verify_saving(
+        plan_id=plan.id,
+        meter="hvac_kwh",
+        start=plan.not_before,
+        end=plan.not_before + timedelta(hours=24),
+        measured_kwh=kwh,
+        counterfactual_kwh=2 * kwh,
+        residuals_kwh=np.array([0.1, -0.1, 0.05, 0.0]),
+    )
+    assert early_words(plan, [report]) == "measured for 24 of 168 h: too early to compare"
+    assert early_words(plan, [replace(report, end=plan.hold_until)]) == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dashboard.formats import unit_label
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from twin.plans.verification import Verification
     from twin.site import Tariff
 
+WHOLE = 0.9
+"""Share of a plan's time that must be measured before its saving is held against the promise."""
 MOST_AT_ONCE = 3
 """So many times an approval is tried when somebody else's word comes in between."""
 TOKEN_ROLES = {"propose": Role.PROPOSER, "ingest": Role.OPERATOR}
@@ -183,6 +186,7 @@ def _savings(view: PlanView, reports: Sequence[Verification], tariff: Tariff) ->
         return []
     saved_kwh = {report.meter: report.saving_kwh for report in reports}
     measured = {**saved_kwh, **priced(saved_kwh, tariff)}
+    early = early_words(view.plan, reports)
     rows = []
     for kpi in view.plan.kpis:
         real = measured.get(kpi.name)
@@ -196,10 +200,20 @@ def _savings(view: PlanView, reports: Sequence[Verification], tariff: Tariff) ->
                 kpi=kpi.name,
                 predicted=predicted,
                 realised=realised,
-                verdict=_verdict(kpi.name, predicted, realised, measured=bool(reports)),
+                verdict=(early if realised else "") or _verdict(kpi.name, predicted, realised, measured=bool(reports)),
             )
         )
     return rows
+
+
+def early_words(plan: Plan, reports: Sequence[Verification]) -> str:
+    """Why a measured saving is not held against the promise yet, which is one of the plan's whole time; else empty."""
+    measured = max((report.end - report.start for report in reports), default=timedelta())
+    promised = plan.hold_until - plan.not_before
+    if measured >= WHOLE * promised:
+        return ""
+    hour = timedelta(hours=1)
+    return f"measured for {measured / hour:.0f} of {promised / hour:.0f} h: too early to compare"
 
 
 def _negated(delta: Interval, currency: str) -> Kpi:

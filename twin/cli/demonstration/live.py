@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,7 +17,6 @@ from twin.errors import UnderstudyError
 if TYPE_CHECKING:
     from connectors.change_control import PushSettings
     from twin.cli.control_room import ControlRoom
-    from twin.plan import Action, Capability, Check, PointId, Reading, Receipt
     from twin.ports import Connector
 
 TICK_S = 0.05
@@ -28,40 +27,6 @@ DELIVERY_S = 2.0
 """Real time between two deliveries of telemetry. [s]"""
 ROUND = timedelta(hours=1)
 """Building time between two rounds of the watchdog, and at least between two deliveries."""
-
-
-class LiveConnector:
-    """A connector of the embedded world, used by one thread at a time."""
-
-    def __init__(self, inner: Connector, lock: threading.RLock) -> None:
-        self._inner, self._lock = inner, lock
-        self.name = inner.name
-        self.capabilities: frozenset[Capability] = inner.capabilities
-
-    def points(self) -> tuple[PointId, ...]:
-        """All points."""
-        points: tuple[PointId, ...] = self._inner.points()  # type: ignore[attr-defined]  # both embedded ones list them
-        return points
-
-    def read(self, points: Sequence[PointId]) -> Sequence[Reading]:
-        """As the building shows them."""
-        with self._lock:
-            return self._inner.read(points)
-
-    def check(self, action: Action) -> Check:
-        """Whether it could be applied now."""
-        with self._lock:
-            return self._inner.check(action)
-
-    def apply(self, action: Action) -> Receipt:
-        """Writes our slot."""
-        with self._lock:
-            return self._inner.apply(action)
-
-    def release(self, receipt: Receipt) -> None:
-        """Gives our slot back."""
-        with self._lock:
-            self._inner.release(receipt)
 
 
 class LiveWorld:
@@ -82,6 +47,7 @@ class LiveWorld:
             BadInputError: the workspace's telemetry goes beyond what the bundled site knows.
         """
         from connectors.emulator.bundled_site import AHEAD_DAYS, NOW
+        from connectors.emulator.one_at_a_time import OneAtATime
         from twin.cli.proposals import present
 
         self._here = here
@@ -91,8 +57,8 @@ class LiveWorld:
         self.world.start()
         self._lock = threading.RLock()
         self.connectors: dict[str, Connector] = {
-            "building": LiveConnector(self.world.building, self._lock),
-            "hosts": LiveConnector(self.world.hosts, self._lock),
+            "building": OneAtATime(self.world.building, self._lock),
+            "hosts": OneAtATime(self.world.hosts, self._lock),
         }
         self._over = threading.Event()
         self._holders = 0

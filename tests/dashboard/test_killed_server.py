@@ -19,10 +19,10 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser import CHROMIUM, Watched, context_of, launched
+from browser import CHROMIUM, Watched, context_of
 from demo_once import ROOT, told_by_the_demo
 from live_site import PASSWORD, wait_for
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from connectors.governance import propose
 from twin.cli.control_room import ControlRoom
@@ -47,14 +47,6 @@ WAVES = 3
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return told_by_the_demo(tmp_path_factory)[0]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = launched(playwright)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

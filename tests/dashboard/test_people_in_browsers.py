@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser import CHROMIUM, Watched, context_of, launched, serving
+from browser import CHROMIUM, Watched, context_of, serving
 from dashboard_example import PASSWORD, RUN, Example, callback_body
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from dashboard.app import Dashboard
 from dashboard.sessions import IDLE
@@ -22,14 +22,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium (see .ci/packages.txt)"),
 ]
 Opened = Callable[[str], Watched]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = launched(playwright)
-        yield running
-        running.close()
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 
 pytest.importorskip("playwright")
 
-from browser import CHROMIUM, Watched, context_of, launched, serving
+from browser import CHROMIUM, Watched, context_of, serving
 from dashboard_example import PASSWORD, Example, example
 from example_office import EVIL
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from dashboard.app import create_dashboard
 from dashboard.views import Role
@@ -37,14 +37,6 @@ SCREENS = {
     "audit": "/audit",
     "settings": "/settings",
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        running = launched(playwright)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

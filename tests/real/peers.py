@@ -13,7 +13,8 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -196,6 +197,30 @@ class BacnetPeer(Peer):
 
     def operator(self, number: int, value: float | None, priority: int = 8) -> None:
         self.tell(do="write", type="analog-value", number=number, value=value, priority=priority)
+
+
+@contextmanager
+def sushy(folder: Path, systems: Mapping[str, str], **settings: str) -> Iterator[str]:
+    """The address of sushy's emulator with these names → UUIDs, all on; switching them touches nothing else."""
+    program = require_program("sushy-emulator", "sushy-tools from PyPI")
+    lines = {
+        "FAKE_DRIVER": True,
+        "FAKE_SYSTEMS": [
+            {"uuid": uuid, "name": name, "power_state": "On", "external_notifier": False, "nics": []}
+            for name, uuid in systems.items()
+        ],
+        "STATE_DIR": str(folder),
+        **settings,
+    }
+    (folder / "conf.py").write_text("".join(f"SUSHY_EMULATOR_{key} = {value!r}\n" for key, value in lines.items()))
+    port = free_port()
+    argv = [program, "--config", folder / "conf.py", "--port", port, "--interface", "127.0.0.1"]
+    peer = Peer(argv, log=folder / "sushy.log")
+    try:
+        wait_for_port(port, peer)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        peer.stop()
 
 
 def taken(lock: Path) -> TextIO:

@@ -20,7 +20,7 @@ pytest.importorskip("httpx2")
 
 from closet_site import PASSWORD, SITE, SYSTEMS, HurriedClock, by_hand, connectors, model, points, proposed, telemetry
 from libvirt_moves import Background, moving, settings, slow_down, to_host, unbroken
-from peers import ROOT, Peer, free_port, require_program, wait_for_port, wait_until
+from peers import ROOT, sushy, wait_until
 
 from connectors.governance import Role
 from connectors.libvirt_hosts.connector import LibvirtConnector
@@ -212,21 +212,8 @@ def test_ingest_that_follows_tells_of_a_guest_moved_or_killed_by_hand(
 @pytest.fixture
 def redfish(tmp_path: Path) -> Iterator[str]:
     """Power of the three hosts; switching it does not touch the rig."""
-    program = require_program("sushy-emulator", "sushy-tools from PyPI")
-    systems = [
-        {"uuid": uuid, "name": name, "power_state": "On", "external_notifier": False, "nics": []}
-        for name, uuid in SYSTEMS.items()
-    ]
-    (tmp_path / "conf.py").write_text(
-        f"SUSHY_EMULATOR_FAKE_DRIVER = True\nSUSHY_EMULATOR_FAKE_SYSTEMS = {systems!r}\n"
-        f"SUSHY_EMULATOR_STATE_DIR = {str(tmp_path)!r}\n"
-    )
-    port = free_port()
-    argv = [program, "--config", tmp_path / "conf.py", "--port", port, "--interface", "127.0.0.1"]
-    peer = Peer(argv, log=tmp_path / "sushy.log")
-    wait_for_port(port, peer)
-    yield f"http://127.0.0.1:{port}"
-    peer.stop()
+    with sushy(tmp_path, SYSTEMS) as address:
+        yield address
 
 
 def test_real_hosts_are_discovered_emptied_by_a_plan_and_used_again(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from peers import Peer, free_port, require_program, wait_for_port
+from peers import Peer, free_port, require_program, sushy, wait_for_port
 
 pytest.importorskip("httpx2")
 
@@ -28,23 +28,10 @@ IDS = {"h1": "11111111-1111-1111-1111-111111111111", "h2": "22222222-2222-2222-2
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("redfish")
-    program = require_program("sushy-emulator", "sushy-tools from PyPI")
     hashed = bcrypt.hashpw(b"redfish-pw", bcrypt.gensalt(4)).decode()
     (folder / "htpasswd").write_text(f"admin:{hashed}\n")
-    systems = [
-        {"uuid": uuid, "name": name, "power_state": "On", "external_notifier": False, "nics": []}
-        for name, uuid in IDS.items()
-    ]
-    (folder / "conf.py").write_text(
-        f"SUSHY_EMULATOR_FAKE_DRIVER = True\nSUSHY_EMULATOR_FAKE_SYSTEMS = {systems!r}\n"
-        f"SUSHY_EMULATOR_AUTH_FILE = {str(folder / 'htpasswd')!r}\nSUSHY_EMULATOR_STATE_DIR = {str(folder)!r}\n"
-    )
-    port = free_port()
-    argv = [program, "--config", folder / "conf.py", "--port", port, "--interface", "127.0.0.1"]
-    peer = Peer(argv, log=folder / "log")
-    wait_for_port(port, peer)
-    yield f"http://127.0.0.1:{port}"
-    peer.stop()
+    with sushy(folder, IDS, AUTH_FILE=str(folder / "htpasswd")) as address:
+        yield address
 
 
 @pytest.fixture

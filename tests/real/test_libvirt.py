@@ -277,6 +277,17 @@ def test_a_stubborn_guest_is_saved_where_the_owner_says_so_and_continues(fresh) 
     unbroken(fresh)
 
 
+def test_the_plug_of_a_stubborn_guest_is_pulled_only_where_the_owner_says_so(fresh) -> None:
+    connector = LibvirtConnector("cloud", replace(settings(fresh), stubborn=StubbornGuest.FORCE, shutdown_s=4.0))
+    fresh.control("g1", stubborn=True)
+    time.sleep(2.5)
+    receipt = connector.apply(action(ActionKind.SHUT_DOWN_VM, "state", "shut_off"))
+    assert fresh.where("g1") == []
+    assert connector.read(["vm/g1/state"])[0].value == "shut_off"
+    connector.release(receipt)
+    assert fresh.where("g1") == ["h1"]
+
+
 def test_vcpus_are_plugged_and_an_uncertain_unplug_is_read_again(fresh, connector) -> None:
     connector.apply(action(ActionKind.RESIZE_VM, "vcpus", 3.0))
     assert connector.read(["vm/g1/vcpus"])[0].value == 3.0

@@ -62,6 +62,15 @@ def _operate(
         building.advance(min(int(env.now // drivers.step_s), drivers.steps))
 
 
+def _run(env: simpy.Environment, processes: Sequence[Generator[Any, Any, None]], drivers: Drivers) -> None:
+    """Run processes to the end of the drivers, and let go of what they hold: it would wait for the cycle collector."""
+    for process in processes:
+        env.process(process)
+    env.run(until=drivers.steps * drivers.step_s)
+    for process in processes:
+        process.close()
+
+
 def simulate(
     site: Site,
     parameters: Parameters,
@@ -98,10 +107,10 @@ def simulate(
     if heat is not None and hosts is not None:
         building.other_w[:] += heat
     env = simpy.Environment()
-    env.process(_operate(env, building, drivers))
+    processes = [_operate(env, building, drivers)]
     if compute is not None and demand is not None:
-        env.process(simulation.serve(env, compute, demand))
-    env.run(until=drivers.steps * drivers.step_s)
+        processes.append(simulation.serve(env, compute, demand))
+    _run(env, processes, drivers)
     building.advance(drivers.steps)
     return RunResult(
         start=drivers.start,
@@ -149,8 +158,7 @@ def simulate_together(site: Site, cases: Sequence[Case], drivers: Drivers, *, su
     building.settle(int(SETTLE_DAYS * SECONDS_PER_DAY / drivers.step_s))
     building.add_heat([None if case.hosts is None else heat for case, (_, heat) in zip(cases, of_cases, strict=True)])
     env = simpy.Environment()
-    env.process(_operate(env, building, drivers))
-    env.run(until=drivers.steps * drivers.step_s)
+    _run(env, [_operate(env, building, drivers)], drivers)
     building.advance(drivers.steps)
     given = power_of(drivers)
     return [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -153,3 +155,17 @@ def test_a_site_without_any_unit_floats_towards_the_weather() -> None:
     warm = simulate(bare, Parameters({"ground_u": 0.02}), drivers(15.0, 0.0, 0.0), OFFICE)
     assert (warm.building.zone_temperature_c[-1] > run.building.zone_temperature_c[-1] + 2.0).all()
     assert sum(power.sum() for power in run.building.power_w.values()) == run.building.power_w[EndUse.LIGHTS].sum()
+
+
+def test_a_run_gives_its_memory_back_as_soon_as_nobody_holds_its_result() -> None:
+    """Without waiting for the collector of cycles: the next run finds the memory of this one."""
+    gc.disable()
+    try:
+        run = simulate(site_with(SystemType.VAV_REHEAT), Parameters(), drivers(), OFFICE)
+        temperatures = weakref.ref(run.building.zone_temperature_c)
+        memory = weakref.ref(run.building.zone_temperature_c.base)
+        del run
+        assert temperatures() is None
+        assert memory() is None
+    finally:
+        gc.enable()

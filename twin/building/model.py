@@ -84,6 +84,7 @@ class _Stepped:
         out: Surroundings,
         *,
         batch: bool,
+        zone_flows: bool = False,
     ) -> None:
         self.steps, self.step_s = drivers.steps, drivers.step_s
         arrays, self._out = cases[0][1].arrays, out
@@ -93,7 +94,7 @@ class _Stepped:
         self._state = _state(self._at)
         self._carry_out([program for _, program in cases])
         self._forget()
-        self.series = _series(drivers.steps, len(site.zones), len(site.air_handlers), batch=batch)
+        self.series = _series(self._at, drivers.steps, zone_flows=zone_flows)
         self.done = 0
 
     def settle(self, steps: int) -> None:
@@ -145,10 +146,8 @@ class BuildingModel(_Stepped):
         sun = sun or sun_on(site, drivers)
         moved = _moved_by_hand_w(site, parameters, drivers, sun)
         out = _surroundings(site, drivers, sun, _sum_w(drivers.other_gain_w, moved), given)
-        super().__init__(site, [(parameters, program)], drivers, out, batch=False)
+        super().__init__(site, [(parameters, program)], drivers, out, batch=False, zone_flows=zone_flows)
         self._owns_other = False
-        if zone_flows:
-            self.series = self.series._replace(zone_flow=np.empty((self.steps, len(site.zones))))
 
     @property
     def other_w(self) -> Array:
@@ -327,9 +326,13 @@ def _state(at: Layout) -> State:
     return State(zones, units, aligned(np.zeros(STEP_ROWS * WIDTH)), np.zeros(1, dtype=np.int64))
 
 
-def _series(steps: int, zones: int, units: int, *, batch: bool) -> Series:
-    of_zones = ("zone_c", "heating_c", "cooling_c", "co2_ppm")
-    kept = 0 if batch else steps
-    tables = {name: np.empty((kept, zones if name in of_zones else units)) for name in Series._fields}
-    tables |= {"zone_flow": np.empty((0, zones))}
-    return Series(**(tables | {"power_w": np.empty((len(HVAC_USES) * (WIDTH if batch else 1), steps))}))
+def _series(at: Layout, steps: int, *, zone_flows: bool) -> Series:
+    """Room for what is recorded, in one piece: the allocator keeps it for the next run, and the system maps it fast."""
+    of_zones, of_units = ("zone_c", "heating_c", "cooling_c", "co2_ppm"), ("run", "supply_c", "flow", "outdoor_share")
+    kept = 0 if at.batch else steps
+    shapes = dict.fromkeys(of_zones, (kept, at.zones)) | dict.fromkeys(of_units, (kept, at.units))
+    shapes["zone_flow"] = (kept if zone_flows else 0, at.zones)
+    shapes["power_w"] = (len(HVAC_USES) * (WIDTH if at.batch else 1), steps)
+    edges = np.cumsum([rows * columns for rows, columns in shapes.values()])
+    parts = np.split(np.empty(edges[-1]), edges[:-1])
+    return Series(**{name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)})

@@ -14,16 +14,9 @@ import pandas as pd
 import pytest
 
 from connectors.emulator.energyplus import EnergyPlusBuilding, EnergyPlusRun
-from connectors.emulator.energyplus_model import (
-    ModelRequest,
-    PreparedModel,
-    of_kind,
-    parse,
-    prepare_model,
-    render,
-    schedule_values,
-    source_files,
-)
+from connectors.emulator.energyplus_facts import zone_facts
+from connectors.emulator.energyplus_input import of_kind, parse, render, schedule_values, source_files
+from connectors.emulator.energyplus_model import ModelRequest, PreparedModel, prepare_model
 from connectors.emulator.energyplus_points import StepCommands, StepReadings
 from twin.errors import BadInputError, OutsideWorldError
 
@@ -93,6 +86,44 @@ def test_another_climate_is_sized_from_the_weather_files_extreme_weeks() -> None
     assert not list(of_kind(entries, "SizingPeriod:DesignDay"))
     assert len(list(of_kind(entries, "SizingPeriod:WeatherFileConditionType"))) == 2
     assert all(unit.supply_schedule is None for unit in model.units)
+
+
+@pytest.mark.parametrize(
+    ("building", "zones", "units"),
+    [
+        ("standalone_retail", 5, 4),
+        ("strip_mall", 10, 10),
+        ("primary_school", 25, 7),
+        ("secondary_school", 46, 9),
+        ("supermarket", 6, 6),
+        ("warehouse", 3, 2),
+        ("office_medium", 15, 3),
+        ("retail_standalone", 5, 4),
+    ],
+)
+def test_other_buildings_of_the_wheel_are_prepared(building: str, zones: int, units: int) -> None:
+    model = prepare_model(ModelRequest(building=building, first_day=MONDAY, last_day=MONDAY))
+    assert (len(model.zones), len(model.units)) == (zones, units)
+    assert len({unit.fan_schedule for unit in model.units}) == units
+    assert all(facts.floor_area_m2 > 0 and facts.design_people >= 0 for facts in zone_facts(building))
+
+
+def test_a_building_without_a_night_cycle_is_refused_with_the_air_loop() -> None:
+    with pytest.raises(BadInputError, match="DOAS has no night cycle"):
+        prepare_model(ModelRequest(building="large_hotel", first_day=MONDAY, last_day=MONDAY))
+
+
+def test_a_packaged_units_fan_stands_and_runs_as_it_is_commanded() -> None:
+    model = prepare_model(ModelRequest(building="standalone_retail", first_day=MONDAY, last_day=MONDAY))
+    wide = {"heating_setpoint_c": np.full(5, 10.0), "cooling_setpoint_c": np.full(5, 40.0)}  # no coil, no night cycle
+    reading = run_steps(model, 30, fan_on=np.array([1.0, 0.0, 1.0, 0.0]), **wide)[-1]
+    assert (reading.units["flow_kg_s"] > 0.1).tolist() == [True, False, True, False]
+
+
+def test_a_zone_without_plugs_shows_none() -> None:
+    model = prepare_model(ModelRequest(building="standalone_retail", first_day=MONDAY, last_day=MONDAY))
+    assert [zone.name for zone in model.zones if zone.plugs is None] == ["Front_Entry"]
+    np.testing.assert_allclose(run_steps(model, 2)[-1].zones["plugs_w"], [800.0, 800.0, 0.0, 800.0, 800.0])
 
 
 def test_the_lifts_run_on_working_days_and_stand_on_sundays() -> None:

@@ -91,7 +91,8 @@ class EnergyPlusRun:
 
     def _listen(self, api: Any) -> None:
         for name, key in (pair for pairs in variables(self.model).values() for pair in pairs):
-            api.exchange.request_variable(self._state, name, key)
+            if key is not None:
+                api.exchange.request_variable(self._state, name, key)
         api.runtime.callback_begin_zone_timestep_before_init_heat_balance(self._state, self._begin)
         api.runtime.callback_end_zone_timestep_after_zone_reporting(self._state, self._end)
 
@@ -165,7 +166,8 @@ class EnergyPlusRun:
             message = "EnergyPlus reported a step before it was commanded"
             raise OutsideWorldError(message)
         get = self._api.exchange.get_variable_value
-        values = {k: np.array([get(state, h) for h in hs]) for k, hs in self._handles.variables.items()}
+        found = self._handles.variables
+        values = {k: np.array([get(state, h) if h >= 0 else 0.0 for h in hs]) for k, hs in found.items()}
         meter = self._api.exchange.get_meter_value
         site = {name: float(values[name][0]) for name in ENVIRONMENT}
         site |= {name: meter(state, handle) / STEP_S for name, handle in self._handles.meters.items()}

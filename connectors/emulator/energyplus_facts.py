@@ -6,13 +6,13 @@ Read from the model's surfaces, so that a site can be described without guessing
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.emulator.energyplus_model import Entry, of_kind, parse, source_files
+from connectors.emulator.energyplus_input import Entry, of_kind, parse, source_files
 from twin.vocab import Facing
 
 _FIRST_VERTEX = 12
@@ -64,7 +64,7 @@ def zone_facts(building: str) -> tuple[ZoneFacts, ...]:
     """Facts of every conditioned zone of a reference building, in the model's order.
 
     Args:
-        building: key of ``pyenergyplus.dataset.ref_models``.
+        building: key of ``pyenergyplus.dataset.ref_models``, or of its ``ashrae_models``.
     """
     model_file, _ = source_files(building, "usa_il_chicago")
     entries = parse(model_file.read_text(errors="replace"))
@@ -120,13 +120,14 @@ def _facts(
         if owner[surface.other.lower()] != zone:
             neighbours[owner[surface.other.lower()]] += surface.area_m2
     floor_m2 = sum(s.area_m2 for s in own if s.kind == "floor")
+    people = _people(entries, zone, floor_m2)
     return ZoneFacts(
         zone=zone,
         floor_area_m2=floor_m2,
         volume_m3=_volume_m3(own),
-        design_people=_people(entries, zone, floor_m2),
-        lights_design_w=_watts(entries, "Lights", zone, floor_m2),
-        plugs_design_w=_watts(entries, "ElectricEquipment", zone, floor_m2),
+        design_people=people,
+        lights_design_w=_watts(entries, "Lights", zone, floor_m2, people),
+        plugs_design_w=_watts(entries, "ElectricEquipment", zone, floor_m2, people),
         floor=floor,
         walls_m2=dict(walls),
         windows_m2=dict(panes),
@@ -142,12 +143,23 @@ def _volume_m3(surfaces: Sequence[_Surface]) -> float:
 
 
 def _people(entries: Sequence[Entry], zone: str, floor_m2: float) -> float:
-    """Design people; the reference models give floor area per person."""
-    own = next(entry for entry in of_kind(entries, "People") if entry[2] == zone)
-    return floor_m2 / float(own[7])
+    """Design people of a zone, however the model gives them."""
+    total = 0.0
+    for entry in _of_zone(entries, "People", zone):
+        number, per_m2, m2_each = (float(value or 0.0) for value in entry[5:8])
+        by_density = floor_m2 / m2_each if m2_each else 0.0
+        total += {"people": number, "people/area": per_m2 * floor_m2}.get(entry[4].lower(), by_density)
+    return total
 
 
-def _watts(entries: Sequence[Entry], kind: str, zone: str, floor_m2: float) -> float:
-    """Design power of the first such object of the zone, given per floor area. [W]"""
-    own = next(entry for entry in of_kind(entries, kind) if entry[2] == zone)
-    return floor_m2 * float(own[6])
+def _watts(entries: Sequence[Entry], kind: str, zone: str, floor_m2: float, people: float) -> float:
+    """Design power of the first such object of the zone, the one that is driven; 0 where it has none. [W]"""
+    own = next(_of_zone(entries, kind, zone), None)
+    if own is None:
+        return 0.0
+    level, per_m2, per_person = (float(value or 0.0) for value in own[5:8])
+    return {"watts/area": per_m2 * floor_m2, "watts/person": per_person * people}.get(own[4].lower(), level)
+
+
+def _of_zone(entries: Sequence[Entry], kind: str, zone: str) -> Iterator[Entry]:
+    return (entry for entry in of_kind(entries, kind) if entry[2].lower() == zone.lower())

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from connectors.emulator.energyplus_model import PreparedModel, UnitPorts
+from connectors.emulator.energyplus_model import PreparedModel
+from connectors.emulator.energyplus_ports import UnitPorts, ZonePorts
 from twin.errors import BadInputError
 
 Array = NDArray[np.float64]
@@ -105,7 +106,9 @@ class Handles:
             self._missing.append(" / ".join(what))
         return handle
 
-    def _variable(self, name: str, key: str) -> int:
+    def _variable(self, name: str, key: str | None) -> int:
+        if key is None:
+            return -1
         return self._checked(self._exchange.get_variable_handle(self._state, name, key), name, key)
 
     def _meter(self, name: str) -> int:
@@ -114,6 +117,9 @@ class Handles:
     def _actuator(self, component: str, control: str, key: str) -> int:
         handle = self._exchange.get_actuator_handle(self._state, component, control, key)
         return self._checked(handle, component, control, key)
+
+    def _load(self, component: str, control: str, key: str | None) -> int:
+        return -1 if key is None else self._actuator(component, control, key)
 
     def _schedule(self, key: str | None) -> int:
         return -1 if key is None else self._actuator("Schedule:Compact", "Schedule Value", key)
@@ -136,9 +142,9 @@ class Handles:
         found = {
             "heating_setpoint_c": [self._actuator(thermostat, "Heating Setpoint", zone.name) for zone in zones],
             "cooling_setpoint_c": [self._actuator(thermostat, "Cooling Setpoint", zone.name) for zone in zones],
-            "people": [self._actuator("People", "Number of People", zone.people) for zone in zones],
-            "lights_w": [self._actuator("Lights", "Electricity Rate", zone.lights) for zone in zones],
-            "plugs_w": [self._actuator("ElectricEquipment", "Electricity Rate", zone.plugs) for zone in zones],
+            "people": [self._load("People", "Number of People", zone.people) for zone in zones],
+            "lights_w": [self._load("Lights", "Electricity Rate", zone.lights) for zone in zones],
+            "plugs_w": [self._load("ElectricEquipment", "Electricity Rate", zone.plugs) for zone in zones],
             "fan_on": [self._schedule(unit.fan_schedule) for unit in units],
             "minimum_outdoor_air": [self._schedule(unit.minimum_air_schedule) for unit in units],
             "supply_air_c": [self._schedule(unit.supply_schedule) for unit in units],
@@ -150,18 +156,24 @@ class Handles:
         return found
 
 
-def variables(model: PreparedModel) -> dict[str, list[tuple[str, str]]]:
-    """Output variables and their keys that make up each column of the readings."""
+def variables(model: PreparedModel) -> dict[str, list[tuple[str, str | None]]]:
+    """Output variables and their keys that make up each column of the readings; no key where a zone lacks the thing."""
     inlets, outlets = ([port.inlet_node for port in model.zones], [port.outlet_node for port in model.units])
     flow, temperature = "System Node Mass Flow Rate", "System Node Temperature"
-    found = {column: [(name, "Environment")] for column, name in ENVIRONMENT.items()}
-    found |= {f"zone.{column}": [(name, zone.name) for zone in model.zones] for column, name in ZONE_READINGS.items()}
+    found: dict[str, list[tuple[str, str | None]]] = {c: [(name, "Environment")] for c, name in ENVIRONMENT.items()}
+    for column, name in ZONE_READINGS.items():
+        found[f"zone.{column}"] = [(name, zone.name if _shows(zone, column) else None) for zone in model.zones]
     found["zone.supply_flow_kg_s"] = [(flow, node) for node in inlets]
     found["zone.supply_temp_c"] = [(temperature, node) for node in inlets]
     found["unit.flow_kg_s"] = [(flow, node) for node in outlets]
     found["unit.supply_temp_c"] = [(temperature, node) for node in outlets]
     found["unit.outdoor_air_frac"] = [("Air System Outdoor Air Flow Fraction", unit.name) for unit in model.units]
     return found
+
+
+def _shows(zone: ZonePorts, column: str) -> bool:
+    """Whether a zone has what the column reads; air is everywhere."""
+    return {"occupants": zone.people, "lights_w": zone.lights, "plugs_w": zone.plugs}.get(column, zone.name) is not None
 
 
 def values_of(name: str, commands: StepCommands) -> Array:

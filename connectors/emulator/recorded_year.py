@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from connectors.emulator.energyplus_model import parse, schedule_values, source_files
+from connectors.emulator.energyplus_input import parse, schedule_values, source_files
 from connectors.emulator.runs import Days
 from twin.errors import BadInputError
 

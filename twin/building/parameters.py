@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from twin.site import Site
+from twin.site import AirHandler, Site
 from twin.vocab import SystemType
 
 
@@ -98,7 +98,7 @@ SPECS: Mapping[str, Spec] = {
         _zone("radiator_w_m2", (40.0, 2.0, 200.0), "W/m2", "radiators at open valve in a room of 21 °C, 0 °C outdoors"),
         _zone("design_flow", (1.0, 0.15, 8.0), "1", "design air flow of the zone over 5 L/s per m2"),
         _unit("minimum_flow", (0.3, 0.03, 1.0), "1", "least flow of VAV boxes over design flow", False),
-        _unit("outdoor_air", (1.0, 0.05, 5.0), "1", "design outdoor air over 10 L/s per person"),
+        _unit("outdoor_air", (1.0, 0.05, 5.0), "1", "design outdoor air over the usual (10 L/s per person)"),
         _unit("fan_w_kg_s", (1200.0, 100.0, 4500.0), "W s/kg", "fan power per design air flow"),
         _unit("fan_idle", (0.05, 0.0, 0.6), "1", "fan power at no flow over design", False),
         _unit("fan_exponent", (2.7, 1.0, 3.3), "1", "rise of fan power with flow"),
@@ -151,17 +151,27 @@ def site_parameters(site: Site) -> Parameters:
     return Parameters(values)
 
 
+def usual_outdoor_air_m3_s(site: Site, unit: AirHandler) -> float:
+    """Outdoor air that is usual for a unit: 10 L/s per person, 0.3 L/s per m2 where nobody is meant to stay. [m3/s]
+
+    Source: ASHRAE 62.1-2019, table 6-1, offices and their area rate.
+    """
+    zones = [zone for zone in site.zones if zone.id in unit.zones]
+    people = sum(zone.design_people for zone in zones)
+    return 0.010 * people if people > 0 else 0.0003 * sum(zone.floor_area_m2 for zone in zones)
+
+
 def _stated(site: Site, unit_id: str) -> Iterator[tuple[str, float]]:
     unit = site.air_handlers[site.air_handler_index()[unit_id]]
-    people = sum(zone.design_people for zone in site.zones if zone.id in unit.zones)
+    usual = usual_outdoor_air_m3_s(site, unit)
     if unit.rated_cop is not None:
         yield "cop", unit.rated_cop
     if unit.heating_efficiency is not None:
         yield "heating_efficiency", unit.heating_efficiency
     if unit.minimum_flow_fraction is not None:
         yield "minimum_flow", unit.minimum_flow_fraction
-    if unit.design_outdoor_air_m3_s is not None and people > 0:
-        yield "outdoor_air", unit.design_outdoor_air_m3_s / (0.010 * people)
+    if unit.design_outdoor_air_m3_s is not None and usual > 0:
+        yield "outdoor_air", unit.design_outdoor_air_m3_s / usual
     if unit.fan_pressure_pa is not None:
         yield "fan_w_kg_s", unit.fan_pressure_pa / 1.204 / (unit.fan_efficiency or 0.6)
 

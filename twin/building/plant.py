@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from twin.building.compiled import compiled
 from twin.building.lanes import Lanes, least, most, pick
 from twin.building.moist_air import exponential, logarithm, saturation_ratio
-from twin.building.parameters import CONSTANT_VOLUME, Parameters
+from twin.building.parameters import CONSTANT_VOLUME, Parameters, usual_outdoor_air_m3_s
 from twin.site import AirHandler, Site
 from twin.units import AIR_DENSITY_KG_M3, AIR_HEAT_CAPACITY_J_KG_K, WATER_LATENT_HEAT_J_KG
 from twin.vocab import CoolingKind, HeatingKind, SystemType
@@ -37,7 +37,6 @@ _SYSTEM_CODE = {
     SystemType.FAN_COIL: FAN_COIL,
 }
 _FLOW_GUESS_M3_S_M2 = 0.005
-_OUTDOOR_AIR_GUESS_M3_S = 0.010
 
 
 class Plant(NamedTuple):
@@ -84,7 +83,7 @@ def plant(site: Site, parameters: Parameters) -> Plant:
         if unit.design_flow_kg_s is not None and stated > 0 and f"{unit.zones[0]}/design_flow" not in parameters.values:
             flow[rows] *= unit.design_flow_kg_s / stated
     total = np.array([float(flow[rows].sum()) for rows in members])
-    people = [sum(site.zones[row].design_people for row in rows) for rows in members]
+    usual_air = np.array([usual_outdoor_air_m3_s(site, unit) for unit in units])
 
     def of(name: str) -> Array:
         return np.array([parameters.of(name, unit.id) for unit in units])
@@ -98,7 +97,7 @@ def plant(site: Site, parameters: Parameters) -> Plant:
         design_flow=flow,
         minimum_flow=of("minimum_flow"),
         unit_flow=np.maximum(unit_flow, 1e-6),
-        outdoor_air=of("outdoor_air") * np.array(people) * _OUTDOOR_AIR_GUESS_M3_S * AIR_DENSITY_KG_M3,
+        outdoor_air=of("outdoor_air") * usual_air * AIR_DENSITY_KG_M3,
         fan_w=of("fan_w_kg_s") * unit_flow,
         fan_idle=of("fan_idle"),
         fan_exponent=of("fan_exponent"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.building.parameters import SPECS, site_parameters
+from twin.building.parameters import SPECS, site_parameters, usual_outdoor_air_m3_s
 from twin.building.plant import plant
 from twin.site import Site
 from twin.telemetry import CalibrationData
@@ -80,26 +80,28 @@ def _floor(running: Array) -> float:
 
 
 def _outdoor_air(site: Site, data: CalibrationData, rows: NDArray[np.int64]) -> dict[str, float]:
-    """Design outdoor air from steps at which an economizer has no reason to open."""
+    """Design outdoor air: from steps at which an economizer has no reason to open, from all where there is none."""
     values = {}
     outdoor = data.drivers.weather.outdoor_c[rows]
-    index = site.zone_index()
     shares = data.recorded.minimum_outdoor_air
     for u, unit in enumerate(site.air_handlers):
-        flow = data.unit_supply_flow_kg_s[rows, u]
+        flow, fraction = data.unit_supply_flow_kg_s[rows, u], data.unit_outdoor_air_fraction[rows, u]
         share = np.ones(len(rows)) if shares is None else shares[rows, u]
-        fresh = flow * data.unit_outdoor_air_fraction[rows, u]
-        hot = (outdoor > 27.0) | (outdoor < -8.0)
-        usable = (flow > 0) & (share > 0.3) & hot & ~np.isnan(fresh) & (data.unit_outdoor_air_fraction[rows, u] < 0.95)
-        people = sum(site.zones[index[zone]].design_people for zone in unit.zones)
-        if usable.sum() >= 24 and people > 0:
+        closed = (outdoor > 27.0) | (outdoor < -8.0) | (not unit.economizer)
+        fresh = flow * fraction
+        usable = (flow > 0) & (share > 0.3) & closed & ~np.isnan(fresh) & (fraction < 0.95)
+        usual = usual_outdoor_air_m3_s(site, unit)
+        if usable.sum() >= 24 and usual > 0:
             design = float(np.median(fresh[usable] / share[usable])) / AIR_DENSITY_KG_M3
-            values[f"{unit.id}/outdoor_air"] = _bounded("outdoor_air", design / (0.010 * people))
+            values[f"{unit.id}/outdoor_air"] = _bounded("outdoor_air", design / usual)
     return values
 
 
 def _fans(site: Site, data: CalibrationData, rows: NDArray[np.int64], known: Mapping[str, float]) -> dict[str, float]:
-    """Fan power at design flow, at no flow, and its rise, from the fan meter and all units' flows."""
+    """Fan power at design flow, at no flow, and its rise, from the fan meter and all units' flows.
+
+    One meter cannot tell the units' fans apart while all run: they keep the proportions that their nameplates state.
+    """
     from scipy.optimize import least_squares
 
     meter = data.meters_w.get(PointKind.FAN_POWER)
@@ -111,16 +113,22 @@ def _fans(site: Site, data: CalibrationData, rows: NDArray[np.int64], known: Map
     good &= (flows > 0).all(axis=1)
     if good.sum() < 500:
         return {}
-    design = plant(site, site_parameters(site).replacing(known)).unit_flow
+    guess = site_parameters(site).replacing(known)
+    design = plant(site, guess).unit_flow
+    stated = np.array([guess.of("fan_w_kg_s", unit.id) for unit in site.air_handlers])
     part, power = flows[good] / design, power[good]
 
     def error(x: Array) -> Array:
-        w_kg_s, idle, exponent = x
-        simulated = (w_kg_s * design * (idle + (1 - idle) * part**exponent)).sum(axis=1)
+        scale, idle, exponent = x
+        simulated = (scale * stated * design * (idle + (1 - idle) * part**exponent)).sum(axis=1)
         return np.asarray((simulated - power) / power.mean())
 
-    names = ("fan_w_kg_s", "fan_idle", "fan_exponent")
-    low, high = [SPECS[n].low for n in names], [SPECS[n].high for n in names]
-    found = least_squares(error, [SPECS[n].guess for n in names], bounds=(low, high)).x
-    values = dict(zip(names, (float(v) for v in found), strict=True))
-    return {f"{unit.id}/{name}": value for unit in site.air_handlers for name, value in values.items()}
+    curve = ("fan_idle", "fan_exponent")
+    low, high = [0.1, *(SPECS[n].low for n in curve)], [5.0, *(SPECS[n].high for n in curve)]
+    scale, *found = least_squares(error, [1.0, *(SPECS[n].guess for n in curve)], bounds=(low, high)).x
+    values = dict(zip(curve, (float(v) for v in found), strict=True))
+    return {
+        f"{unit.id}/{name}": value
+        for unit, watts in zip(site.air_handlers, stated, strict=True)
+        for name, value in (values | {"fan_w_kg_s": _bounded("fan_w_kg_s", float(scale * watts))}).items()
+    }

@@ -16,7 +16,7 @@ from twin.building.parameters import Parameters
 from twin.building.program import compile_program
 from twin.building.solar import sun_position
 from twin.drivers import Drivers, Weather
-from twin.policy import OperatingHours, OutdoorAir, Policy, Setpoint, SupplyAirReset
+from twin.policy import NightCycle, OperatingHours, OutdoorAir, Policy, Setpoint, SupplyAirReset
 from twin.run import simulate
 from twin.site import Location
 from twin.vocab import EndUse, SystemType
@@ -29,6 +29,7 @@ OFFICE = Policy(
     cooling_setpoint_c=Setpoint(occupied=24.0, unoccupied=26.7),
     operating_hours=OperatingHours(windows=dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), (6.0, 22.0))),
 )
+BY_NIGHT = (EndUse.FAN, EndUse.HEATING_GAS)
 SYSTEMS = [SystemType.VAV_REHEAT, SystemType.PACKAGED_SINGLE_ZONE, SystemType.FAN_COIL]
 
 
@@ -169,3 +170,23 @@ def test_a_run_gives_its_memory_back_as_soon_as_nobody_holds_its_result() -> Non
         assert memory() is None
     finally:
         gc.enable()
+
+
+def test_a_fan_that_cycles_at_night_runs_less_and_leaves_its_heat_to_the_burner() -> None:
+    """Nights and a weekend at -25 °C: the night cycle holds the setback; the days are as before."""
+    site, world = site_with(SystemType.PACKAGED_SINGLE_ZONE), drivers(-25.0)
+    kept = OFFICE.merge(Policy(night_cycle=NightCycle(tolerance_k=1.0, run_min=30.0)))
+    through, cycling = (
+        simulate(site, Parameters({"night_fan_cycles": share}), world, kept).building for share in (0.0, 1.0)
+    )
+    working = (np.arange(STEPS) // 96 % 7 < 5) & (np.arange(STEPS) % 96 >= 24) & (np.arange(STEPS) % 96 < 88)
+    off = ~working
+    fan, gas = ([run.power_w[use][off].sum() for run in (through, cycling)] for use in BY_NIGHT)
+    assert 0.0 < fan[1] < 0.7 * fan[0]
+    assert gas[1] > gas[0]
+    heat = [f + 0.8 * g for f, g in zip(fan, gas, strict=True)]
+    assert heat[1] == pytest.approx(heat[0], rel=0.03)
+    assert cycling.balance_residual_w < 1e-6 * 3e4
+    assert cycling.supply_flow_kg_s[48, 1] == pytest.approx(through.supply_flow_kg_s[48, 1])
+    moving = off & (cycling.supply_flow_kg_s[:, 1] > 0)
+    assert cycling.supply_flow_kg_s[moving, 1].max() < 0.9 * through.supply_flow_kg_s[48, 1]

@@ -38,6 +38,7 @@ from twin.building.rows import (
     MEAN_GAIN,
     MEAN_KEEP,
     MOST_FLOW,
+    NIGHT_FAN_CYCLES,
     PER_VOLUME,
     PLENUM_LEAK,
     PLENUM_OUT,
@@ -180,6 +181,7 @@ def _law_of_zones(run: Numbers, unit_of: Indices) -> dict[int, Array]:
         LAW: _of_units(_laws(run.plant), unit_of),
         DESIGN_FLOW: run.plant.design_flow,
         IS_CONSTANT: np.where(served & (system != VAV), 1.0, 0.0),
+        NIGHT_FAN_CYCLES: _of_units(run.plant.night_fan_cycles, unit_of),
         FOLLOWS_LOAD: np.where(served & (system == FAN_COIL), 1.0, 0.0),
     }
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.building.compiled import compiled
+from twin.building.control import BY_NIGHT_CYCLE
 from twin.building.exchange import UNIT_SIZE, ZONE_SIZE, add_members, of_unit, take_last
 from twin.building.lanes import WIDTH, Lanes, any_of, fill, least, load, most, pick, store
 from twin.building.moist_air import wet_bulb_c
@@ -41,6 +42,7 @@ from twin.building.rows import (
     LIGHTS_W,
     MODE,
     MOIST_RATIO,
+    NIGHT_FAN_CYCLES,
     ORDER_SHARE,
     OUTDOOR_SHARE,
     POWER,
@@ -61,6 +63,9 @@ from twin.building.state import Fixed, State
 from twin.building.units import end_c, law_at
 
 Array = NDArray[np.float64]
+
+SENSIBLE = 0.75
+"""Share of a cycling coil's capacity that cools; the rest dries. Usual rating of packaged units."""
 
 
 @compiled
@@ -88,7 +93,7 @@ def _cool(
     mix_c, mix_ratio = mix
     wet_c = wet_bulb_c(mix_c, mix_ratio)
     full = capacity_w(law, outdoor_c, wet_c)
-    cold_c = mix_c - 0.75 * full / (flow * CP)
+    cold_c = mix_c - SENSIBLE * full / (flow * CP)
     dried = mix_ratio - leaving_ratio(law, mix_c, mix_ratio, cold_c)
     sensible = flow * CP * (mix_c - cold_c)
     sensible = full * (sensible / most(coil_heat_w(flow, mix_c - cold_c, dried), 1.0))
@@ -104,14 +109,16 @@ def run_constant(
     zones, here, own = state.zones, block * ZONE_SIZE, block * LAW_OF_ZONE_ROWS * WIDTH
     outdoor_c, outdoor_ratio = outdoor
     constant = load(fixed.laws, own + IS_CONSTANT * WIDTH) > 0.5
-    on = constant & (of_unit(at, state.units, MODE, block) > 0.5)
+    mode = of_unit(at, state.units, MODE, block)
+    on = constant & (mode > 0.5)
     if not any_of(on):
         return
     law, flow = law_at(fixed.laws, own), load(fixed.laws, own + DESIGN_FLOW * WIDTH)
     free_c, rise = load(zones, here + FREE_C * WIDTH), load(zones, here + RISE * WIDTH)
     heating_c, cooling_c = load(zones, here + HEATING_C * WIDTH), load(zones, here + COOLING_C * WIDTH)
     w_k, fan_w = flow * CP, fan_power_w(law, flow)
-    stream_w = fan_w + of_unit(at, state.units, LIGHTS_W, block)
+    cycles = pick(mode == BY_NIGHT_CYCLE, load(fixed.laws, own + NIGHT_FAN_CYCLES * WIDTH), 0.0)
+    stream_w = fan_w * (1.0 - cycles) + of_unit(at, state.units, LIGHTS_W, block)
     x = least(of_unit(at, state.units, ORDER_SHARE, block) * law.outdoor_air / flow, 1.0)
     free_cooling = of_unit(at, state.units, FREE_COOLING, block) > 0.5
     x = pick(free_cooling, _free_cooling_share((free_c, rise, cooling_c), w_k, x, outdoor_c, stream_w), x)
@@ -122,23 +129,26 @@ def run_constant(
     hot = on & (end > cooling_c) & (law.cools > 0.5)
     if any_of(hot):
         need = stream_w - _heat_for(free_c, rise, w_k * x, outdoor_c, cooling_c)
+        need = need / (1.0 - least(cycles * fan_w / most(SENSIBLE * law.cooling_w, 1.0), 0.5))
         taken, dried, used = _cool(law, flow, need, (cooling_c + x * (outdoor_c - cooling_c), mix_ratio), outdoor_c)
         ratio, power = pick(hot, dried, ratio), pick(hot, used, 0.0)
         coil_w, run = pick(hot, 0.0 - taken, 0.0), pick(hot, least(taken / most(need, 1.0), 1.0), 0.0)
     cold = on & (end < heating_c) & (law.heat_kind > NO_HEAT) & ~hot
     if any_of(cold):
         need = _heat_for(free_c, rise, w_k * x, outdoor_c, heating_c) - stream_w
-        heat = pick(cold, least(most(need, 0.0), law.heating_w), 0.0)
+        own_share = law.heating_w / (law.heating_w + cycles * fan_w)
+        heat = pick(cold, least(most(need, 0.0) * own_share, law.heating_w), 0.0)
         coil_w, run = pick(cold, heat, coil_w), pick(cold, heat / law.heating_w, run)
     follows = load(fixed.laws, own + FOLLOWS_LOAD * WIDTH) > 0.5
-    fan_w = pick(follows, fan_w * most(run, 0.1), fan_w)
+    moved = 1.0 - cycles * (1.0 - run)
+    stream_w, fan_w = stream_w + fan_w * cycles * run, fan_w * pick(follows, most(run, 0.1), moved)
     end = end_c(free_c, rise, w_k * x, fill(outdoor_c), stream_w + coil_w)
     added = w_k * x * (outdoor_c - end) + stream_w + coil_w
     store(zones, here + END_C * WIDTH, pick(on, end, load(zones, here + END_C * WIDTH)))
-    store(zones, here + FLOW * WIDTH, pick(on, flow, load(zones, here + FLOW * WIDTH)))
-    store(zones, here + ROOM * WIDTH, pick(on, flow * end, load(zones, here + ROOM * WIDTH)))
+    store(zones, here + FLOW * WIDTH, pick(on, flow * moved, load(zones, here + FLOW * WIDTH)))
+    store(zones, here + ROOM * WIDTH, pick(on, flow * moved * end, load(zones, here + ROOM * WIDTH)))
     store(zones, here + ADDED_W * WIDTH, pick(on, added, load(zones, here + ADDED_W * WIDTH)))
-    store(zones, here + SUPPLY_OF_ZONE * WIDTH, end + added / w_k)
+    store(zones, here + SUPPLY_OF_ZONE * WIDTH, end + added / (w_k * most(moved, 0.05)))
     store(zones, here + SHARE_OF_ZONE * WIDTH, x)
     store(zones, here + MOIST_RATIO * WIDTH, ratio)
     electric, gas = electricity_for(law, law.heat_kind, heat, outdoor_c), gas_for(law, law.heat_kind, heat)

@@ -113,6 +113,13 @@ SPECS: Mapping[str, Spec] = {
         _unit("reheat_w_kg_s", (4e4, 2e3, 4e5), "W s/kg", "reheat capacity per design air flow"),
         _unit("heating_efficiency", (0.8, 0.5, 1.0), "1", "gas burner or boiler"),
         _unit("heat_pump_cop", (3.2, 1.0, 6.0), "1", "heat pump at 8 °C outdoors"),
+        _unit(
+            "night_fan_cycles",
+            (0.0, 0.0, 1.0),
+            "1",
+            "share of a fan that cycles with its coil outside the hours",
+            False,
+        ),
         _unit("night_tolerance", (1.0, 0.3, 1.5), "1", "tolerance of the night cycle in force over commanded", False),
     )
 }

@@ -70,6 +70,7 @@ class Plant(NamedTuple):
     reheat_w: Array
     """Shape (Z,). [W]"""
     night_tolerance: Array
+    night_fan_cycles: Array
 
 
 def plant(site: Site, parameters: Parameters) -> Plant:
@@ -115,6 +116,7 @@ def plant(site: Site, parameters: Parameters) -> Plant:
         reheat_kind=np.array([_reheat_code(unit) for unit in units]),
         reheat_w=reheat,
         night_tolerance=of("night_tolerance"),
+        night_fan_cycles=of("night_fan_cycles"),
     )
 
 

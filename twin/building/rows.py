@@ -125,7 +125,7 @@ LAW_ROWS = 17
     AIR_STORE,
     UNIT_ROWS,
 ) = _offsets(LAW_ROWS, *[1] * 9)
-_, DESIGN_FLOW, IS_CONSTANT, FOLLOWS_LOAD, LAW_OF_ZONE_ROWS = _offsets(LAW_ROWS, 1, 1, 1)
+_, DESIGN_FLOW, IS_CONSTANT, FOLLOWS_LOAD, NIGHT_FAN_CYCLES, LAW_OF_ZONE_ROWS = _offsets(LAW_ROWS, 1, 1, 1, 1)
 
 # State of a unit and what is found in a step.
 (

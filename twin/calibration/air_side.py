@@ -16,6 +16,8 @@ from twin.vocab import PointKind, SystemType
 
 Array = NDArray[np.float64]
 RUNNING_SHARE = 0.02
+CYCLING_SHARE = 0.8
+"""A fan that runs through moves its design flow; below this share of it in the median, it cycles."""
 
 
 def air_side(site: Site, data: CalibrationData, rows: NDArray[np.int64]) -> dict[str, float]:
@@ -27,7 +29,7 @@ def air_side(site: Site, data: CalibrationData, rows: NDArray[np.int64]) -> dict
         rows: steps that may be used (hold-out left out).
     """
     flows = _zone_flows(site, data, rows)
-    return flows | _outdoor_air(site, data, rows) | _fans(site, data, rows, flows)
+    return flows | _night_fans(site, data, rows) | _outdoor_air(site, data, rows) | _fans(site, data, rows, flows)
 
 
 def _bounded(name: str, value: float) -> float:
@@ -68,6 +70,23 @@ def _zone_flows(site: Site, data: CalibrationData, rows: NDArray[np.int64]) -> d
             values[f"{zone}/design_flow"] = _bounded("design_flow", flow_kg_s / (0.005 * area * AIR_DENSITY_KG_M3))
         if not constant:
             values[f"{unit.id}/minimum_flow"] = _bounded("minimum_flow", share)
+    return values
+
+
+def _night_fans(site: Site, data: CalibrationData, rows: NDArray[np.int64]) -> dict[str, float]:
+    """Whether a packaged unit's fan cycles with its coil outside the hours: then its mean flow is well below design."""
+    schedule = data.recorded.fan_schedule_on
+    if schedule is None:
+        return {}
+    values = {}
+    for u, unit in enumerate(site.air_handlers):
+        flow = data.unit_supply_flow_kg_s[rows, u]
+        if unit.system is not SystemType.PACKAGED_SINGLE_ZONE or np.isnan(flow).all():
+            continue
+        night = flow[(schedule[rows, u] < 0.5) & (flow > RUNNING_SHARE * np.nanmax(flow))]
+        if len(night) >= 24:
+            cycles = np.median(night) < CYCLING_SHARE * np.nanquantile(flow, 0.999)
+            values[f"{unit.id}/night_fan_cycles"] = float(cycles)
     return values
 
 

@@ -170,6 +170,8 @@ def unit_knobs(site: Site, measured: Sequence[PointKind], known: frozenset[str])
     for alike in _alike(site):
         for name, spread in _of_unit(alike[0]):
             settled = all(f"{unit.id}/{name}" in known for unit in alike)
+            if settled and name == "night_fan_cycles":
+                continue
             knobs.append(Knob(tuple(f"{unit.id}/{name}" for unit in alike), TIGHT if settled else spread))
     return knobs
 
@@ -191,6 +193,8 @@ def _of_unit(unit: AirHandler) -> list[tuple[str, float]]:
     if unit.system is SystemType.VAV_REHEAT:
         knobs += [("fan_idle", FIRM), ("fan_exponent", FIRM), ("reheat_w_kg_s", LOOSE)]
         knobs.append(("minimum_flow", LOOSE if unit.minimum_flow_fraction is None else 0.05))
+    if unit.system is SystemType.PACKAGED_SINGLE_ZONE:
+        knobs.append(("night_fan_cycles", LOOSE))
     if unit.cooling is not CoolingKind.NONE:
         knobs.append(("cop", LOOSE if unit.rated_cop is None else FIRM))
         knobs += [(name, LOOSE) for name in ("cop_outdoor", "cop_wet_bulb", "cycling_loss", "bypass")]

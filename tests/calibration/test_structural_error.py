@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from twin.building.plant import COOLING, FAN
 from twin.calibration.bench import Simulated
-from twin.calibration.metrics import SHARED_METER, structural_error
+from twin.calibration.metrics import SHARED_METER, discomfort_error, structural_error
 from twin.calibration.targets import Target, Targets
+from twin.site import ComfortBand
 from twin.vocab import EndUse, PointKind
 
 Array = NDArray[np.float64]
@@ -49,3 +52,16 @@ def test_other_loads_of_a_meter_leave_the_error_as_it_is(rest_w: float) -> None:
 
 def test_end_uses_that_share_a_meter_are_less_certain() -> None:
     assert errors(0.0, (FAN, COOLING))[EndUse.FAN] == pytest.approx(SHARED_METER * np.sqrt(0.5) * 0.2)
+
+
+@pytest.mark.parametrize(("foreseen_k", "share"), [(1.0, 2.0), (3.0, 0.1), (6.0, 0.5)])
+def test_the_error_of_discomfort_is_a_share_of_what_was_foreseen(foreseen_k: float, share: float) -> None:
+    """Measured 3 K too warm all the time; no forecast counts as better than a tenth."""
+    power = np.zeros((HOURS, 4))
+    simulated = replace(run(power), zone_c=np.full((HOURS, 1), 26.0 + foreseen_k))
+    measured = np.full((HOURS, 1), 29.0)
+    goal = Targets(zone_c=measured, flow=measured, meters=(), per_hour=1, day=DAYS)
+    everything = np.ones(HOURS, dtype=np.bool_)
+    found = discomfort_error(goal, simulated, everything, everything[:, None], ComfortBand())
+    assert found["discomfort"] == pytest.approx(share)
+    assert found["discomfort/week"] == pytest.approx(abs(foreseen_k - 3.0) * 168)

@@ -134,6 +134,7 @@ def fixed_numbers(runs: Sequence[Numbers], program: ProgramArrays, at: Layout) -
 
 def _zone_numbers(run: Numbers, unit_of: Indices) -> dict[int, Array]:
     net, air, of = run.net, run.plant, run.parameters.of
+    least = np.array([of("least_flow", zone.id) for zone in run.site.zones])
     squares = NODES * NODES
     return {
         KEEP: net.keep.reshape(-1, squares),
@@ -148,7 +149,7 @@ def _zone_numbers(run: Numbers, unit_of: Indices) -> dict[int, Array]:
         CEILING: net.ceiling,
         FLOOR: net.floor,
         PLUG_SHARE: np.array([of("plug_heat", zone.id) for zone in run.site.zones]),
-        LEAST_FLOW: _of_units(air.minimum_flow, unit_of) * air.design_flow,
+        LEAST_FLOW: np.minimum(_of_units(air.minimum_flow, unit_of) * least, 1.0) * air.design_flow,
         MOST_FLOW: air.design_flow,
         REHEAT_W: np.where(_of_units(air.reheat_kind, unit_of) == NO_HEAT, 0.0, air.reheat_w),
     }

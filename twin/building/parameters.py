@@ -97,6 +97,7 @@ SPECS: Mapping[str, Spec] = {
         _zone("plug_heat", (1.0, 0.05, 1.0), "1", "share of plug power that heats the zone", False),
         _zone("radiator_w_m2", (40.0, 2.0, 200.0), "W/m2", "radiators at open valve in a room of 21 °C, 0 °C outdoors"),
         _zone("design_flow", (1.0, 0.15, 8.0), "1", "design air flow of the zone over 5 L/s per m2"),
+        _zone("least_flow", (1.0, 0.1, 4.0), "1", "least flow of the zone's box over that of its unit"),
         _unit("minimum_flow", (0.3, 0.03, 1.0), "1", "least flow of VAV boxes over design flow", False),
         _unit("outdoor_air", (1.0, 0.05, 5.0), "1", "design outdoor air over the usual (10 L/s per person)"),
         _unit("fan_w_kg_s", (1200.0, 100.0, 4500.0), "W s/kg", "fan power per design air flow"),

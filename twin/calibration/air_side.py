@@ -40,6 +40,7 @@ def _zone_flows(site: Site, data: CalibrationData, rows: NDArray[np.int64]) -> d
     """Design flow of each zone and least share of each unit's boxes.
 
     The least flow while a unit runs shows as a floor that is met often; the highest flow is at most the design flow.
+    Where the site states no share, boxes of a unit may differ: one that falls lower than most has a lower least flow.
     """
     index, values = site.zone_index(), {}
     for unit in site.air_handlers:
@@ -65,9 +66,11 @@ def _zone_flows(site: Site, data: CalibrationData, rows: NDArray[np.int64]) -> d
             if unit.minimum_flow_fraction is None
             else floor / share
         )
-        for zone, flow_kg_s in zip(names, design, strict=True):
+        for zone, flow_kg_s, least_kg_s in zip(names, design, floor, strict=True):
             area = site.zones[index[zone]].floor_area_m2
             values[f"{zone}/design_flow"] = _bounded("design_flow", flow_kg_s / (0.005 * area * AIR_DENSITY_KG_M3))
+            if not constant and unit.minimum_flow_fraction is None:
+                values[f"{zone}/least_flow"] = _bounded("least_flow", least_kg_s / (flow_kg_s * share))
         if not constant:
             values[f"{unit.id}/minimum_flow"] = _bounded("minimum_flow", share)
     return values

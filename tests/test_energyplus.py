@@ -97,8 +97,7 @@ def test_another_climate_is_sized_from_the_weather_files_extreme_weeks() -> None
         ("secondary_school", 46, 9),
         ("supermarket", 6, 6),
         ("warehouse", 3, 2),
-        ("office_medium", 15, 3),
-        ("retail_standalone", 5, 4),
+        ("large_office", 16, 4),
     ],
 )
 def test_other_buildings_of_the_wheel_are_prepared(building: str, zones: int, units: int) -> None:
@@ -106,6 +105,11 @@ def test_other_buildings_of_the_wheel_are_prepared(building: str, zones: int, un
     assert (len(model.zones), len(model.units)) == (zones, units)
     assert len({unit.fan_schedule for unit in model.units}) == units
     assert all(facts.floor_area_m2 > 0 and facts.design_people >= 0 for facts in zone_facts(building))
+
+
+def test_a_floor_that_stands_for_ten_counts_once() -> None:
+    model = prepare_model(ModelRequest(building="large_office", first_day=MONDAY, last_day=MONDAY))
+    assert {entry[7] for entry in of_kind(parse(model.text), "Zone")} == {"1"}
 
 
 def test_a_building_without_a_night_cycle_is_refused_with_the_air_loop() -> None:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from connectors.emulator.energyplus_model import PreparedModel
 from connectors.emulator.energyplus_points import (
     ENVIRONMENT,
+    HVAC_METERS,
     STEP_S,
     ZONE_READINGS,
     Handles,
@@ -171,6 +172,7 @@ class EnergyPlusRun:
         meter = self._api.exchange.get_meter_value
         site = {name: float(values[name][0]) for name in ENVIRONMENT}
         site |= {name: meter(state, handle) / STEP_S for name, handle in self._handles.meters.items()}
+        site["hvac_electricity_w"] = sum(site[name] for name in HVAC_METERS)
         zones = {name: values[f"zone.{name}"] for name in (*ZONE_READINGS, "supply_flow_kg_s", "supply_temp_c")}
         units = {name: values[f"unit.{name}"] for name in ("flow_kg_s", "supply_temp_c", "outdoor_air_frac")}
         return StepReadings(site=site, zones=zones, units=units)

@@ -64,7 +64,7 @@ def zone_facts(building: str) -> tuple[ZoneFacts, ...]:
     """Facts of every conditioned zone of a reference building, in the model's order.
 
     Args:
-        building: key of ``pyenergyplus.dataset.ref_models``, or of its ``ashrae_models``.
+        building: key of ``pyenergyplus.dataset.ref_models``.
     """
     model_file, _ = source_files(building, "usa_il_chicago")
     entries = parse(model_file.read_text(errors="replace"))

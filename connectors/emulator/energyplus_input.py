@@ -54,13 +54,12 @@ def source_files(building: str, weather: str) -> tuple[Path, Path]:
         BadInputError: the wheel has no such building or weather.
     """
     try:
-        from pyenergyplus.dataset import ashrae_models, ref_models, weather_files
+        from pyenergyplus.dataset import ref_models, weather_files
     except ImportError as error:
         message = "the EnergyPlus engine is not installed; install it with: pip install 'understudy[emulator]'"
         raise OutsideWorldError(message) from error
-    models = ashrae_models | ref_models
-    for key, known, what in ((building, models, "building"), (weather, weather_files, "weather")):
+    for key, known, what in ((building, ref_models, "building"), (weather, weather_files, "weather")):
         if key not in known:
             message = f"{what} {key!r} is not in the EnergyPlus wheel; use one of {', '.join(sorted(known))}"
             raise BadInputError(message)
-    return Path(models[building]), Path(weather_files[weather])
+    return Path(ref_models[building]), Path(weather_files[weather])

@@ -1,8 +1,8 @@
 """Reference buildings of the EnergyPlus wheel, made ready to run in lock-step.
 
-A model comes as text in the engine's input format. Here it loses its reports, tariffs and clock changes, gains one
-schedule of its own per air handler (fan, minimum outdoor air, supply temperature, infiltration, night cycle), so that
-each can be commanded, and, where asked for, equipment that stands for hosts in one zone.
+A model comes as text in the engine's input format. Here it loses its reports, tariffs, clock changes and multiples of
+zones, gains one schedule of its own per air handler (fan, minimum outdoor air, supply temperature, infiltration, night
+cycle), so that each can be commanded, and, where asked for, equipment that stands for hosts in one zone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from twin.errors import BadInputError
 OUTDOOR_CO2_PPM = 420.0
 IT_EQUIPMENT = "Hosts in server room"
 _DROPPED = ("output", "runperiod", "timestep", "simulationcontrol", "utilitycost", "fuelfactors", "environmentalimpact")
+_MULTIPLIER_FIELD = 7
 _KEPT = ("runperiodcontrol:specialdays",)
 
 
@@ -39,7 +40,7 @@ class ModelRequest:
     """Which reference building, which weather, which days, and what is added or changed."""
 
     building: str = "medium_office"
-    """Key of ``pyenergyplus.dataset.ref_models``, or of its ``ashrae_models``."""
+    """Key of ``pyenergyplus.dataset.ref_models``."""
     weather: str = "usa_il_chicago"
     """Key of ``pyenergyplus.dataset.weather_files``."""
     first_day: date
@@ -81,6 +82,7 @@ def prepare_model(request: ModelRequest) -> PreparedModel:
         raise BadInputError(message)
     model_file, weather_file = source_files(request.building, request.weather)
     entries = [entry for entry in parse(model_file.read_text(errors="replace")) if _stays(entry[0].lower())]
+    _take_zones_once(entries)
     zones = zone_ports(entries)
     _set_economizer(entries, request.economizer)
     units = own_schedules(entries, zones)
@@ -104,6 +106,13 @@ def prepare_model(request: ModelRequest) -> PreparedModel:
 
 def _stays(kind: str) -> bool:
     return kind in _KEPT or not kind.startswith(_DROPPED)
+
+
+def _take_zones_once(entries: Sequence[Entry]) -> None:
+    """A zone that stands for several counts once: its people, readings and commands are those of one."""
+    for entry in of_kind(entries, "Zone"):
+        if len(entry) > _MULTIPLIER_FIELD:
+            entry[_MULTIPLIER_FIELD] = "1"
 
 
 def _frame(request: ModelRequest) -> list[Entry]:

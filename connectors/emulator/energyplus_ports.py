@@ -151,16 +151,10 @@ def _fan_inside(entries: Sequence[Entry], unitary: Entry) -> Entry:
 
 
 def _own_supply_schedule(entries: list[Entry], unit: str, outlet: str) -> str | None:
-    """Schedule of the supply temperature; a reset by outdoor air gives way to one."""
-    own = f"Supply air temperature {unit}"
+    """Schedule of the supply temperature of a unit that feeds several zones."""
     for manager in of_kind(entries, "SetpointManager:Scheduled"):
         if outlet in manager[4:]:
-            return _copy(entries, manager, 3, own)
-    for manager in of_kind(entries, "SetpointManager:OutdoorAirReset"):
-        if outlet in manager[7:]:
-            entries.append(_constant(own, manager[5]))
-            manager[:] = ["SetpointManager:Scheduled", manager[1], "Temperature", own, outlet]
-            return own
+            return _copy(entries, manager, 3, f"Supply air temperature {unit}")
     return None
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,12 +22,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 from fidelity.judge import discomfort_kh, summary
 from fidelity.policies import TRIALS, trials
+from fidelity.reference import large_office_sterling, retail_newark, school_oklahoma, strip_mall_fresno
 from fidelity.sites import medium_office_chicago, small_office_las_vegas
 from fidelity.stochastic_office import office_days
+from fidelity.truth import Building
 
 from connectors.emulator.runs import Record
 from twin.building.points import program_points
 
+Make = Callable[[int], Building]
 BUILDING_KEYS = {
     "heating_setpoint_c",
     "cooling_setpoint_c",
@@ -107,3 +112,32 @@ def test_only_the_report_set_counts_in_the_summary() -> None:
     assert judged["coverage_pct"] == pytest.approx(50.0)
     assert judged["mean_width_points"] == pytest.approx(3.0)
     assert judged["discomfort_coverage_pct"] == pytest.approx(100.0)
+
+
+@cache
+def made(make: Make) -> Building:
+    """A building, made once for all tests."""
+    return make(1)
+
+
+@pytest.mark.parametrize("make", [retail_newark, school_oklahoma, strip_mall_fresno, large_office_sterling])
+def test_units_of_further_buildings_and_their_emulated_model_are_the_same_in_the_same_order(make: Make) -> None:
+    building = made(make)
+    model = building.model(building.site.operation.night_cycle)
+    assert [unit.id for unit in building.site.air_handlers] == [unit.name for unit in model.units]
+    assert [zone.id for zone in building.site.zones] == [zone.name for zone in model.zones]
+    served = {zone: unit.id for unit in building.site.air_handlers for zone in unit.zones}
+    assert {zone.id: zone.air_handler for zone in building.site.zones if zone.air_handler} == served
+
+
+def test_a_zone_without_design_people_stays_empty() -> None:
+    days, site = made(school_oklahoma).days, made(school_oklahoma).site
+    empty = [k for k, zone in enumerate(site.zones) if zone.design_people == 0.0]
+    assert empty
+    assert days.people[:, empty].max() == 0.0
+    assert days.people.max() > 20.0
+
+
+def test_policies_that_act_through_supply_air_are_asked_of_buildings_with_boxes_only() -> None:
+    assert not made(retail_newark).is_vav
+    assert made(large_office_sterling).is_vav

@@ -51,7 +51,8 @@ def of_recorded_year(building: Building, year: RecordedYear) -> CalibrationData:
 def of_operator_year(building: Building, record: Record, given: Recorded) -> CalibrationData:
     """A year of the emulated building under its operator."""
     names = [str(c).split(".")[1] for c in record.building if str(c).endswith(".flow_kg_s")]
-    return _data(building, record.building, record.zones, given, building.days.plugs_w, names)
+    plugs = record.zones["plugs_w"].to_numpy(np.float64)
+    return _data(building, record.building, record.zones, given, plugs, names)
 
 
 def _data(
@@ -82,7 +83,7 @@ def _data(
         step_s=900.0,
         weather=weather,
         people=days.people,
-        lights_w=days.lights_w,
+        lights_w=zones["lights_w"].to_numpy(np.float64),
         plugs_w=plugs_w,
         other_gain_w=np.zeros_like(days.people),
         electricity_price_kwh=np.full(steps, building.site.tariff.electricity_per_kwh),

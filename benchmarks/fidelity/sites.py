@@ -32,7 +32,7 @@ OPERATION = Policy(
 )
 """Normal schedule without the operator's variation."""
 
-_METERS = (
+METERS = (
     Meter(kind=PointKind.HVAC_ELECTRIC_POWER, covers=(EndUse.FAN, EndUse.COOLING, EndUse.HEATING_ELECTRIC)),
     Meter(kind=PointKind.FAN_POWER, covers=(EndUse.FAN,)),
     Meter(kind=PointKind.COOLING_POWER, covers=(EndUse.COOLING,)),
@@ -45,7 +45,7 @@ def medium_office_chicago() -> Site:
     """Medium office of 15 zones: one packaged VAV unit per floor with electric reheat and an economizer."""
     facts = zone_facts("medium_office")
     floors = ("VAV_1", "VAV_2", "VAV_3")
-    zones = tuple(_zone(fact, floors[fact.floor]) for fact in facts)
+    zones = tuple(zone_of(fact, floors[fact.floor]) for fact in facts)
     units = tuple(
         AirHandler(
             id=unit,
@@ -73,7 +73,7 @@ def medium_office_chicago() -> Site:
         location=Location(latitude_deg=41.98, longitude_deg=-87.92, altitude_m=201.0),
         zones=zones,
         air_handlers=units,
-        meters=_METERS,
+        meters=METERS,
         holidays=HOLIDAYS_2023,
         operation=OPERATION,
         infiltration_fraction_fans_on=0.25,
@@ -82,7 +82,7 @@ def medium_office_chicago() -> Site:
 
 def small_office_las_vegas() -> Site:
     """Small office of five zones, one constant-volume packaged unit with gas furnace and no economizer in each."""
-    zones = tuple(_zone(fact, f"PSZ_{i}") for i, fact in enumerate(zone_facts("small_office"), start=1))
+    zones = tuple(zone_of(fact, f"PSZ_{i}") for i, fact in enumerate(zone_facts("small_office"), start=1))
     units = tuple(
         AirHandler(
             id=zone.air_handler or "",
@@ -104,7 +104,7 @@ def small_office_las_vegas() -> Site:
         location=Location(latitude_deg=36.08, longitude_deg=-115.15, altitude_m=648.0),
         zones=zones,
         air_handlers=units,
-        meters=_METERS,
+        meters=METERS,
         holidays=HOLIDAYS_2023,
         operation=OPERATION,
         infiltration_fraction_fans_on=0.25,
@@ -116,7 +116,8 @@ def _is_void(name: str) -> bool:
     return name == "Attic" or name.endswith("Plenum")
 
 
-def _zone(facts: ZoneFacts, unit: str) -> Zone:
+def zone_of(facts: ZoneFacts, unit: str | None) -> Zone:
+    """A zone as its drawings tell; ``unit`` None: no air handler serves it."""
     return Zone(
         id=facts.zone,
         floor=facts.floor,

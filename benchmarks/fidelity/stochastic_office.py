@@ -44,6 +44,8 @@ def office_days(site: Site, *, utc_offset_h: int, seed: int, days: int = 365) ->
 
 def zone_people(zone: Zone, site: Site, days: int, seed: int) -> Array:
     """People in a zone, shape (steps,): everybody comes, goes to lunch and leaves at times of his own."""
+    if zone.design_people == 0.0:
+        return np.zeros(days * STEPS_PER_DAY)
     staff = max(round(zone.design_people), 1)
     habits = stream(seed, "habits", zone.id)
     arrive, leave = habits.normal(8.6, 0.8, staff), habits.normal(17.4, 1.0, staff)

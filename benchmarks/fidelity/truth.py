@@ -21,8 +21,18 @@ from twin.building.points import program_points
 from twin.building.program import Program, Recorded, compile_program
 from twin.policy import NightCycle, Policy
 from twin.site import Site
+from twin.vocab import SystemType
 
-ZONE_COLUMNS = ("temp_c", "heating_setpoint_c", "cooling_setpoint_c", "co2_ppm", "supply_flow_kg_s", "supply_temp_c")
+ZONE_COLUMNS = (
+    "temp_c",
+    "heating_setpoint_c",
+    "cooling_setpoint_c",
+    "co2_ppm",
+    "supply_flow_kg_s",
+    "supply_temp_c",
+    "lights_w",
+    "plugs_w",
+)
 OPERATOR_SEED = 7
 
 
@@ -41,7 +51,7 @@ class Building:
     @property
     def is_vav(self) -> bool:
         """Whether its units have a supply temperature and an economizer to command."""
-        return any(unit.economizer for unit in self.site.air_handlers)
+        return any(unit.system is SystemType.VAV_REHEAT for unit in self.site.air_handlers)
 
     def part(self, first_day: int, days: int) -> Building:
         """The same building for fewer days."""
@@ -112,7 +122,7 @@ def telemetry_year(building: Building, cache: Path, seed: int = OPERATOR_SEED) -
     given = operator_commands(building.site, first, (last - first).days + 1, seed)
     model = building.model(building.site.operation.night_cycle)
     base = digest(building, building.site.operation, model)
-    folder = cache / building.name / f"operator-{seed}-{base}"
+    folder = cache / building.name / f"telemetry-{seed}-{base}"
     if not (folder / "zones.parquet").exists():
         program = compile_program(building.site, building.site.operation, building.days.start, building.days.steps)
         _keep(_run(model, program.replaying(given), building.days), folder)

@@ -36,7 +36,7 @@ SETTLE_DAYS = 10
 """Days run before each stretch, so that the building's mass has forgotten its start."""
 STEP_S = 900.0
 SITE_DECIMALS = {"_c": 2, "_frac": 3, "_s": 4, "_kwh": 4}
-METER_COLUMNS = list(METERS)
+METER_COLUMNS = [*METERS, "hvac_electricity_w"]
 WEATHER_COLUMNS = [*ENVIRONMENT, "global_horizontal_w_m2"]
 ZONE_COLUMNS = {
     "temp_c": 2,

@@ -91,12 +91,12 @@ def test_another_climate_is_sized_from_the_weather_files_extreme_weeks() -> None
 @pytest.mark.parametrize(
     ("building", "zones", "units"),
     [
-        ("standalone_retail", 5, 4),
+        ("standalone_retail", 5, 5),
         ("strip_mall", 10, 10),
         ("primary_school", 25, 7),
         ("secondary_school", 46, 9),
         ("supermarket", 6, 6),
-        ("warehouse", 3, 2),
+        ("warehouse", 3, 3),
         ("large_office", 16, 4),
     ],
 )
@@ -120,8 +120,22 @@ def test_a_building_without_a_night_cycle_is_refused_with_the_air_loop() -> None
 def test_a_packaged_units_fan_stands_and_runs_as_it_is_commanded() -> None:
     model = prepare_model(ModelRequest(building="standalone_retail", first_day=MONDAY, last_day=MONDAY))
     wide = {"heating_setpoint_c": np.full(5, 10.0), "cooling_setpoint_c": np.full(5, 40.0)}  # no coil, no night cycle
-    reading = run_steps(model, 30, fan_on=np.array([1.0, 0.0, 1.0, 0.0]), **wide)[-1]
-    assert (reading.units["flow_kg_s"] > 0.1).tolist() == [True, False, True, False]
+    reading = run_steps(model, 30, fan_on=np.array([1.0, 0.0, 1.0, 0.0, 0.0]), **wide)[-1]
+    assert (reading.units["flow_kg_s"] > 0.1).tolist() == [True, False, True, False, False]
+
+
+def test_a_heater_in_a_zone_heats_while_its_schedule_is_on() -> None:
+    """The entry of the shop on a January morning, its neighbours without their units."""
+    winter = date(2023, 1, 16)
+    model = prepare_model(ModelRequest(building="standalone_retail", first_day=winter, last_day=winter))
+    assert model.units[-1].zones == ("Front_Entry",)
+    on, off = (
+        run_steps(model, 30, fan_on=np.array([0.0, 0.0, 0.0, 0.0, on]), people=np.zeros(5))[-1] for on in (1.0, 0.0)
+    )
+    assert on.site["heating_electricity_w"] > 200.0
+    assert off.site["heating_electricity_w"] == 0.0
+    assert on.zones["temp_c"][2] > off.zones["temp_c"][2] + 2.0
+    assert on.units["outdoor_air_frac"][-1] == 0.0
 
 
 def test_a_zone_without_plugs_shows_none() -> None:

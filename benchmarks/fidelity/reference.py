@@ -25,13 +25,17 @@ class Plant:
 
     cooling: CoolingKind = CoolingKind.DX
     cooling_stages: int = 1
-    rated_cop: float
+    rated_cop: float | None = None
     heating: HeatingKind = HeatingKind.GAS
     heating_efficiency: float = 0.8
     reheat: HeatingKind = HeatingKind.NONE
     minimum_flow_fraction: float | None = None
     fan_pressure_pa: float
-    fan_efficiency: float
+    fan_efficiency: float = 0.54
+
+
+HEATER = Plant(cooling=CoolingKind.NONE, heating=HeatingKind.ELECTRIC, heating_efficiency=1.0, fan_pressure_pa=50.0)
+"""A heater with a fan in a zone that no other unit serves."""
 
 
 def reference_building(name: str, reference: str, weather: str, plant: Plant, packaged: Plant, seed: int) -> Building:
@@ -84,11 +88,14 @@ def _place(weather: str) -> tuple[Location, int]:
 
 
 def _unit(unit: UnitPorts, model: PreparedModel, plant: Plant, packaged: Plant, plenums: set[str]) -> AirHandler:
-    several = unit.supply_schedule is not None
-    own = plant if several else packaged
+    system, own = SystemType.PACKAGED_SINGLE_ZONE, packaged
+    if unit.supply_schedule is not None:
+        system, own = SystemType.VAV_REHEAT, plant
+    elif unit.outdoor_air_controller is None:
+        system, own = SystemType.FAN_COIL, HEATER
     return AirHandler(
         id=unit.name,
-        system=SystemType.VAV_REHEAT if several else SystemType.PACKAGED_SINGLE_ZONE,
+        system=system,
         zones=tuple(zone.name for zone in model.zones if zone.name in unit.zones),
         cooling=own.cooling,
         cooling_stages=own.cooling_stages,
@@ -105,7 +112,7 @@ def _unit(unit: UnitPorts, model: PreparedModel, plant: Plant, packaged: Plant, 
 
 
 def retail_newark(seed: int) -> Building:
-    """Stand-alone shop of five zones: four packaged units, one of them with an economizer, and a heated entry."""
+    """Stand-alone shop of five zones: four packaged units, one with an economizer, and an entry with a heater."""
     packaged = Plant(rated_cop=3.4, fan_pressure_pa=622.0, fan_efficiency=0.55)
     return reference_building("retail", "standalone_retail", "usa_nj_newark", packaged, packaged, seed)
 

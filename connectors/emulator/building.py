@@ -228,7 +228,7 @@ class EmulatedBuilding:
         temperature = np.full(zones, FIRST_GUESS_C) if self._last is None else self._last.zones["temp_c"]
         people = self.days.people[i - 1] if i else np.zeros(zones)
         orders = controller.step(i, temperature, people)
-        given = replace(step_commands(orders, program, self.days, i), it_w=self._it_power_w(i))
+        given = replace(step_commands(orders, program, self.days, i, self._model), it_w=self._it_power_w(i))
         given = self._with_night_cycle(given, orders.by_night_cycle)
         self._last = self._engine.step(given)
         self._recorder.add(self._last, given)

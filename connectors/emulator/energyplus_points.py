@@ -127,7 +127,7 @@ class Handles:
 
     def _outdoor_air(self, unit: UnitPorts) -> tuple[int, float]:
         """Actuator of the outdoor air flow of a unit with an economizer (-1 without) and its design minimum. [kg/s]"""
-        if not unit.economizer:
+        if unit.outdoor_air_controller is None or not unit.economizer:
             return -1, 0.0
         handle = self._actuator("Outdoor Air Controller", "Air Mass Flow Rate", unit.outdoor_air_controller)
         quantity = "Outdoor Air Controller Minimum Mass Flow Rate"
@@ -168,7 +168,10 @@ def variables(model: PreparedModel) -> dict[str, list[tuple[str, str | None]]]:
     found["zone.supply_temp_c"] = [(temperature, node) for node in inlets]
     found["unit.flow_kg_s"] = [(flow, node) for node in outlets]
     found["unit.supply_temp_c"] = [(temperature, node) for node in outlets]
-    found["unit.outdoor_air_frac"] = [("Air System Outdoor Air Flow Fraction", unit.name) for unit in model.units]
+    found["unit.outdoor_air_frac"] = [
+        ("Air System Outdoor Air Flow Fraction", unit.name if unit.outdoor_air_controller else None)
+        for unit in model.units
+    ]
     return found
 
 

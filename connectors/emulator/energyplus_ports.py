@@ -31,11 +31,13 @@ class UnitPorts:
     zones: tuple[str, ...]
     outlet_node: str
     fan_schedule: str
-    minimum_air_schedule: str
+    minimum_air_schedule: str | None
+    """None where a unit brings no outdoor air."""
     infiltration_schedule: str | None
     """None where no zone of the unit leaks by a schedule, as in a basement."""
-    night_schedule: str
-    outdoor_air_controller: str
+    night_schedule: str | None
+    """None where the model has no night cycle for it: the local controller's starts it."""
+    outdoor_air_controller: str | None
     economizer: bool
     supply_schedule: str | None
     """None where the model itself decides the supply temperature (single-zone units)."""
@@ -84,7 +86,11 @@ def own_schedules(entries: list[Entry], zones: Sequence[ZonePorts]) -> tuple[Uni
     Raises:
         BadInputError: an air loop lacks what lock-step commands.
     """
-    return tuple(_own_schedules_of(entries, loop, zones) for loop in list(of_kind(entries, "AirLoopHVAC")))
+    loops, heaters = (list(of_kind(entries, kind)) for kind in ("AirLoopHVAC", "ZoneHVAC:UnitHeater"))
+    return (
+        *(_own_schedules_of(entries, loop, zones) for loop in loops),
+        *(_heater(entries, heater, zones) for heater in heaters),
+    )
 
 
 def _own_schedules_of(entries: list[Entry], loop: Entry, zones: Sequence[ZonePorts]) -> UnitPorts:
@@ -110,6 +116,22 @@ def _own_schedules_of(entries: list[Entry], loop: Entry, zones: Sequence[ZonePor
         outdoor_air_controller=air[1],
         economizer=air[ECONOMIZER_FIELD].lower() != "noeconomizer",
         supply_schedule=_own_supply_schedule(entries, name, outlet),
+    )
+
+
+def _heater(entries: list[Entry], heater: Entry, zones: Sequence[ZonePorts]) -> UnitPorts:
+    """A heater with a fan that stands in a zone: it heats to the zone's setpoint while its schedule is on."""
+    return UnitPorts(
+        name=heater[1],
+        zones=tuple(zone.name for zone in zones if zone.inlet_node == heater[4]),
+        outlet_node=heater[4],
+        fan_schedule=_copy(entries, heater, 2, f"Fan {heater[1]}"),
+        minimum_air_schedule=None,
+        infiltration_schedule=None,
+        night_schedule=None,
+        outdoor_air_controller=None,
+        economizer=False,
+        supply_schedule=None,
     )
 
 

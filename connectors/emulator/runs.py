@@ -122,15 +122,16 @@ def global_horizontal_w_m2(site: Mapping[str, float]) -> float:
     return site["direct_normal_w_m2"] * up + site["diffuse_horizontal_w_m2"]
 
 
-def step_commands(orders: Commands, program: Program, days: Days, i: int) -> StepCommands:
+def step_commands(orders: Commands, program: Program, days: Days, i: int, model: PreparedModel) -> StepCommands:
     """The engine's commands for step ``i``: the controller's orders and what the building meets.
 
-    Night runs are left to the building's own night-cycle manager, so they don't count as fan hours here.
+    Night runs are left to the building's own night-cycle managers, so they don't count as fan hours where it has one.
     """
+    managed = np.array([float(unit.night_schedule is not None) for unit in model.units])
     return StepCommands(
         heating_setpoint_c=orders.heating_c,
         cooling_setpoint_c=orders.cooling_c,
-        fan_on=orders.fan_on * (1.0 - orders.by_night_cycle),
+        fan_on=orders.fan_on * (1.0 - orders.by_night_cycle * managed),
         minimum_outdoor_air=orders.minimum_outdoor_air,
         supply_air_c=orders.supply_c,
         people=days.people[i],
@@ -173,7 +174,7 @@ def run_program(
             return None
         temperature = np.full(days.people.shape[1], FIRST_GUESS_C) if readings is None else readings.zones["temp_c"]
         people = np.zeros(days.people.shape[1]) if i == 0 else days.people[i - 1]
-        given.append(step_commands(controller.step(i, temperature, people), program, days, i))
+        given.append(step_commands(controller.step(i, temperature, people), program, days, i, model))
         if progress is not None and i % 960 == 0:
             progress(i / days.steps)
         return given[-1]

@@ -64,8 +64,8 @@ from twin.building.units import end_c, law_at
 
 Array = NDArray[np.float64]
 
-SENSIBLE = 0.75
-"""Share of a cycling coil's capacity that cools; the rest dries. Usual rating of packaged units."""
+LEAST_FAN = 0.1
+"""Share of its flow that a fan which follows the load moves without any."""
 
 
 @compiled
@@ -87,18 +87,21 @@ def _free_cooling_share(
 
 @compiled
 def _cool(
-    law: Law, flow: Lanes, need_w: Lanes, mix: tuple[Lanes, Lanes], outdoor_c: float
-) -> tuple[Lanes, Lanes, Lanes]:  # pragma: no cover
-    """A cycling coil against ``need_w``: sensible heat taken, humidity ratio behind it, power. [W, kg/kg, W]"""
+    law: Law, flow: Lanes, need: tuple[Lanes, Lanes], mix: tuple[Lanes, Lanes], outdoor_c: float
+) -> tuple[Lanes, Lanes, Lanes, Lanes]:  # pragma: no cover
+    """A cycling coil against heat [W] and that of a fan which cycles with it [W].
+
+    Sensible heat taken, humidity ratio behind it, power, share of the time that it runs. [W, kg/kg, W, 1]
+    """
     mix_c, mix_ratio = mix
     wet_c = wet_bulb_c(mix_c, mix_ratio)
     full = capacity_w(law, outdoor_c, wet_c)
-    cold_c = mix_c - SENSIBLE * full / (flow * CP)
+    cold_c = mix_c - 0.75 * full / (flow * CP)
     dried = mix_ratio - leaving_ratio(law, mix_c, mix_ratio, cold_c)
     sensible = flow * CP * (mix_c - cold_c)
     sensible = full * (sensible / most(coil_heat_w(flow, mix_c - cold_c, dried), 1.0))
-    run = least(need_w / sensible, 1.0)
-    return run * sensible, mix_ratio - run * dried, cooling_power_w(law, run * full, full, outdoor_c, wet_c)
+    run = least(need[0] / most(sensible - need[1], 1.0), 1.0)
+    return run * sensible, mix_ratio - run * dried, cooling_power_w(law, run * full, full, outdoor_c, wet_c), run
 
 
 @compiled
@@ -117,7 +120,8 @@ def run_constant(
     free_c, rise = load(zones, here + FREE_C * WIDTH), load(zones, here + RISE * WIDTH)
     heating_c, cooling_c = load(zones, here + HEATING_C * WIDTH), load(zones, here + COOLING_C * WIDTH)
     w_k, fan_w = flow * CP, fan_power_w(law, flow)
-    cycles = pick(mode == BY_NIGHT_CYCLE, load(fixed.laws, own + NIGHT_FAN_CYCLES * WIDTH), 0.0)
+    by_night = pick(mode == BY_NIGHT_CYCLE, load(fixed.laws, own + NIGHT_FAN_CYCLES * WIDTH), 0.0)
+    cycles = pick(load(fixed.laws, own + FOLLOWS_LOAD * WIDTH) > 0.5, 1.0 - LEAST_FAN, by_night)
     stream_w = fan_w * (1.0 - cycles) + of_unit(at, state.units, LIGHTS_W, block)
     x = least(of_unit(at, state.units, ORDER_SHARE, block) * law.outdoor_air / flow, 1.0)
     free_cooling = of_unit(at, state.units, FREE_COOLING, block) > 0.5
@@ -128,20 +132,18 @@ def run_constant(
     ratio, coil_w, run, power, heat = mix_ratio, fill(0.0), fill(0.0), fill(0.0), fill(0.0)
     hot = on & (end > cooling_c) & (law.cools > 0.5)
     if any_of(hot):
-        need = stream_w - _heat_for(free_c, rise, w_k * x, outdoor_c, cooling_c)
-        need = need / (1.0 - least(cycles * fan_w / most(SENSIBLE * law.cooling_w, 1.0), 0.5))
-        taken, dried, used = _cool(law, flow, need, (cooling_c + x * (outdoor_c - cooling_c), mix_ratio), outdoor_c)
+        need = (stream_w - _heat_for(free_c, rise, w_k * x, outdoor_c, cooling_c), cycles * fan_w)
+        mix = (cooling_c + x * (outdoor_c - cooling_c), mix_ratio)
+        taken, dried, used, busy = _cool(law, flow, need, mix, outdoor_c)
         ratio, power = pick(hot, dried, ratio), pick(hot, used, 0.0)
-        coil_w, run = pick(hot, 0.0 - taken, 0.0), pick(hot, least(taken / most(need, 1.0), 1.0), 0.0)
+        coil_w, run = pick(hot, 0.0 - taken, 0.0), pick(hot, busy, 0.0)
     cold = on & (end < heating_c) & (law.heat_kind > NO_HEAT) & ~hot
     if any_of(cold):
-        need = _heat_for(free_c, rise, w_k * x, outdoor_c, heating_c) - stream_w
-        own_share = law.heating_w / (law.heating_w + cycles * fan_w)
-        heat = pick(cold, least(most(need, 0.0) * own_share, law.heating_w), 0.0)
+        lacking = most(_heat_for(free_c, rise, w_k * x, outdoor_c, heating_c) - stream_w, 0.0)
+        heat = pick(cold, least(lacking * law.heating_w / (law.heating_w + cycles * fan_w), law.heating_w), 0.0)
         coil_w, run = pick(cold, heat, coil_w), pick(cold, heat / law.heating_w, run)
-    follows = load(fixed.laws, own + FOLLOWS_LOAD * WIDTH) > 0.5
     moved = 1.0 - cycles * (1.0 - run)
-    stream_w, fan_w = stream_w + fan_w * cycles * run, fan_w * pick(follows, most(run, 0.1), moved)
+    stream_w, fan_w = stream_w + fan_w * cycles * run, fan_w * moved
     end = end_c(free_c, rise, w_k * x, fill(outdoor_c), stream_w + coil_w)
     added = w_k * x * (outdoor_c - end) + stream_w + coil_w
     store(zones, here + END_C * WIDTH, pick(on, end, load(zones, here + END_C * WIDTH)))

@@ -131,14 +131,15 @@ def _fans(site: Site, data: CalibrationData, rows: NDArray[np.int64], known: Map
     if meter is None or np.isnan(flows).all():
         return {}
     power = meter[rows]
+    steady = np.array([unit.system is not SystemType.FAN_COIL for unit in site.air_handlers])
     good = ~np.isnan(power) & ~np.isnan(flows).any(axis=1) & (flows.sum(axis=1) > 0)
-    good &= (flows > 0).all(axis=1)
+    good &= (flows[:, steady] > 0).all(axis=1)
     if good.sum() < 500:
         return {}
     guess = site_parameters(site).replacing(known)
     design = plant(site, guess).unit_flow
     stated = np.array([guess.of("fan_w_kg_s", unit.id) for unit in site.air_handlers])
-    part, power = flows[good] / design, power[good]
+    part, power = np.maximum(flows[good] / design, 1e-6), power[good]
 
     def error(x: Array) -> Array:
         scale, idle, exponent = x

@@ -162,6 +162,12 @@ class ForecastView:
     """Recent errors by name, e.g. ``mae`` in the series' unit, ``mae_ratio`` to the seasonal-naive forecast."""
     drift: str = ""
     """Empty while there is none, else a sentence."""
+    held: str = ""
+    """How often the interval held lately, in words."""
+    judged: bool = False
+    """Whether there was enough telemetry to tell."""
+    findings: tuple[str, ...] = ()
+    """Intervals that held too seldom, as sentences."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

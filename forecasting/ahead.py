@@ -9,9 +9,11 @@ from datetime import datetime
 import numpy as np
 
 from forecasting.choice import Chosen, choose
+from forecasting.intervals import widening
 from forecasting.series import Array, Calendar, Index, Series, SeriesKind
 from twin.drivers import Drivers, Weather
 from twin.errors import BadInputError
+from twin.health.finding import Finding
 from twin.site import Site
 from twin.streams import stream
 
@@ -25,14 +27,25 @@ def sample_paths(series: Mapping[str, Series], horizon: int, samples: int, seed:
     """Sample paths of all series over the steps after their end, shape (samples, horizon) each.
 
     A sample adds to each median the errors of one past forecast, the same past moment for all series: so errors stay
-    correlated along the path and between series. The first sample is the median itself.
+    correlated along the path and between series. The first sample is the median itself. Where intervals had to widen
+    lately to keep their promise, errors are widened as much.
     """
+    return _sampled(series, horizon, samples, seed)[0]
+
+
+def _sampled(
+    series: Mapping[str, Series], horizon: int, samples: int, seed: int
+) -> tuple[dict[str, Array], tuple[Finding, ...]]:
+    """Sample paths, and what must be known about their spread."""
     found: dict[str, Array] = {}
+    findings: list[Finding] = []
     for name, one in series.items():
         chosen = choose(one, horizon)
-        rows = stream(seed, "forecast", "paths").integers(len(chosen.errors.origins), size=samples)
+        whole = int((chosen.errors.origins <= len(one.values) - horizon).sum())
+        rows = stream(seed, "forecast", "paths").integers(max(whole, 1), size=samples)
         found[name] = _paths(chosen, one, horizon, rows)
-    return found
+        findings += chosen.findings(one)
+    return found, tuple(findings)
 
 
 def _paths(chosen: Chosen, series: Series, horizon: int, rows: Index) -> Array:
@@ -42,8 +55,8 @@ def _paths(chosen: Chosen, series: Series, horizon: int, rows: Index) -> Array:
     scale, quiet = chosen.usual.at(calendar, origin + np.arange(horizon))
     past = chosen.errors
     size, _ = chosen.usual.at(calendar, past.origins[:, None] + np.arange(horizon))
-    scaled = np.nan_to_num((past.actual - past.medians) / size)
-    error = scaled[rows] * scale
+    scaled = (past.actual - past.medians) / size
+    error = np.nan_to_num(scaled[rows]) * scale * widening(scaled, scaled[rows], chosen.hindsight.aim)
     error[0] = 0.0
     still = (quiet == 1) & (median <= 1e-3 * max(float(np.abs(median).max()), 1e-9))
     error[:, still & (series.kind is not SeriesKind.SIGNAL)] = 0.0
@@ -69,12 +82,12 @@ def drivers_ahead(
     skip, steps = _reach(history, start, end)
     columns = _columns(history, site)
     moving = {name: series for name, series in columns.items() if np.ptp(series.values) > 0}
-    paths = sample_paths(moving, skip + steps, samples, seed)
+    paths, findings = _sampled(moving, skip + steps, samples, seed)
     for name, series in columns.items():
         if name not in paths:
             paths[name] = np.full((samples, skip + steps), series.values[0] if len(series.values) else 0.0)
     ahead = {name: path[:, skip:] for name, path in paths.items()}
-    return tuple(_sample(history, ahead, start, k) for k in range(samples))
+    return tuple(replace(_sample(history, ahead, start, k), findings=findings) for k in range(samples))
 
 
 def outdoor_ahead(history: Drivers, site: Site, start: datetime, end: datetime) -> Array:
@@ -115,8 +128,8 @@ def _columns(history: Drivers, site: Site) -> dict[str, Series]:
         columns[item.name] = series(item.name, getattr(history.weather, item.name), kind, upper)
     for name in (*_ZONE_ARRAYS, *(name for name in _OPTIONAL_ARRAYS if getattr(history, name) is not None)):
         kind = SeriesKind.OCCUPANCY if name == "people" else SeriesKind.LOAD
-        for zone in range(len(site.zones)):
-            columns[f"{name}.{zone}"] = series(name, getattr(history, name)[:, zone], kind)
+        for row, zone in enumerate(site.zones):
+            columns[f"{name}.{row}"] = series(f"{name} of {zone.id}", getattr(history, name)[:, row], kind)
     for name in ("electricity_price_kwh", "carbon_kg_kwh"):
         columns[name] = series(name, getattr(history, name), SeriesKind.SIGNAL)
     return columns

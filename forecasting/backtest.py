@@ -9,6 +9,7 @@ import numpy as np
 
 from forecasting.choice import Forecast, choose
 from forecasting.forecaster import Forecaster, SeasonalNaive, season_of
+from forecasting.hindsight import LEAST_COVERAGE_PCT
 from forecasting.series import Array, Index, Series
 from twin.errors import BadInputError
 
@@ -48,7 +49,7 @@ class Backtest:
     @property
     def lies(self) -> bool:
         """Whether coverage in the last stretch is below 80 % of nominal: no automatic choice by this model then."""
-        return bool(self.rolling_coverage_pct) and self.rolling_coverage_pct[-1] < 0.8 * 80.0
+        return bool(self.rolling_coverage_pct) and self.rolling_coverage_pct[-1] < LEAST_COVERAGE_PCT
 
 
 def backtest(

@@ -77,36 +77,82 @@ class Errors:
     actual: Array
     """NaN where not known, same shape."""
 
+    def rows(self, which: slice) -> Errors:
+        """Some of the forecasts."""
+        return Errors(origins=self.origins[which], medians=self.medians[which], actual=self.actual[which])
+
+    def ahead(self, steps: int) -> Errors:
+        """The first steps of each forecast."""
+        return Errors(origins=self.origins, medians=self.medians[:, :steps], actual=self.actual[:, :steps])
+
+
+def came_true(series: Series, origins: Index, horizon: int) -> Array:
+    """Values from each origin on, shape (origins, horizon); NaN where not known yet."""
+    steps = origins[:, None] + np.arange(horizon)
+    known = steps < len(series.values)
+    return np.where(known, series.values[np.where(known, steps, 0)], np.nan)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Lower and upper bounds of forecasts, shape (origins, horizon) each, and the miss rate aimed at after the last."""
+
+    low: Array
+    high: Array
+    aim: float
+
 
 def intervals(
-    past: Errors, series: Series, origins: Index, medians: Array, usual: Usual, miss: float = MISS
-) -> tuple[Array, Array]:
-    """Lower and upper bounds of forecasts made at ``origins`` in turn, shape (origins, horizon) each.
+    past: Errors, series: Series, origins: Index, medians: Array, usual: Usual, aim: float = MISS, miss: float = MISS
+) -> Bounds:
+    """Bounds of forecasts made at ``origins`` in turn.
 
     Args:
         past: earlier forecasts, of any origins before; together with those of ``origins`` itself they form the pool.
         series: what is known, to judge forecasts whose time has passed.
         origins: in rising order.
-        medians: forecasts made at them.
+        medians: forecasts made at them, shape (origins, horizon).
         usual: usual size of errors.
+        aim: miss rate to begin with, as earlier misses left it.
         miss: share that may lie outside.
     """
-    horizon = medians.shape[1]
+    horizon, earlier = medians.shape[1], len(past.origins)
     calendar = Calendar.of(series, horizon)
     pool = _Pool(past, series, origins, medians, usual, calendar)
     lows, highs = np.empty_like(medians), np.empty_like(medians)
-    aim = miss
-    judged = len(past.origins)
-    for row, origin in enumerate(origins):
-        closed = int(np.searchsorted(pool.origins, origin - horizon, side="right"))
-        for done in range(max(judged, len(past.origins)), min(closed, len(past.origins) + row)):
-            missed = _missed(pool.actual[done], lows[done - len(past.origins)], highs[done - len(past.origins)])
+
+    def learnt(aim: float, first: int, end: int) -> float:
+        for row in range(first, end):
+            missed = _missed(pool.actual[earlier + row], lows[row], highs[row])
             aim = float(np.clip(aim + ADAPT * (miss - missed), 0.02, 0.6)) if missed is not None else aim
-        judged = max(judged, closed)
+        return aim
+
+    judged = 0
+    for row, origin in enumerate(origins):
+        closed = min(max(_closed(pool, origin - horizon) - earlier, judged), row)
+        aim, judged = learnt(aim, judged, closed), closed
         scale, group = usual.at(calendar, origin + np.arange(horizon))
         low, high = pool.quantiles(origin, group, aim)
         lows[row], highs[row] = medians[row] + low * scale, medians[row] + high * scale
-    return lows, highs
+    ended = max(_closed(pool, len(series.values) - horizon) - earlier, judged)
+    return Bounds(low=lows, high=highs, aim=learnt(aim, judged, ended))
+
+
+def _closed(pool: _Pool, last: int) -> int:
+    """Number of forecasts whose time has passed."""
+    return int(np.searchsorted(pool.origins, last, side="right"))
+
+
+def widening(errors: Array, drawn: Array, aim: float) -> float:
+    """Factor, at least 1, by which drawn errors spread too little for intervals that aim at a miss rate."""
+    wanted, given = _width(errors, aim), _width(drawn, MISS)
+    return max(1.0, wanted / given) if given > 0.0 else 1.0
+
+
+def _width(errors: Array, miss: float) -> float:
+    """Width of the middle of errors, all but a share; 0 when none is known."""
+    known = errors[~np.isnan(errors)]
+    return float(np.diff(np.quantile(known, (miss / 2, 1 - miss / 2)))[0]) if len(known) else 0.0
 
 
 def _missed(actual: Array, low: Array, high: Array) -> float | None:
@@ -124,10 +170,7 @@ class _Pool:
     ) -> None:
         horizon = medians.shape[1]
         self.origins = np.concatenate([past.origins, origins])
-        steps = origins[:, None] + np.arange(horizon)
-        known = steps < len(series.values)
-        actual = np.where(known, series.values[np.where(known, steps, 0)], np.nan)
-        self.actual = np.concatenate([past.actual, actual])
+        self.actual = np.concatenate([past.actual, came_true(series, origins, horizon)])
         of_all = np.concatenate([past.medians, medians])
         self.steps = self.origins[:, None] + np.arange(horizon)
         scale, self.group = usual.at(calendar, self.steps)

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.health.finding import Finding
+
 Array = NDArray[np.float64]
 
 
@@ -53,6 +55,8 @@ class Drivers:
     blind_open: Array | None = None
     """Recorded position of blinds, 1 = up, shape (steps, zones), None where no zone has one. [fraction]"""
     seed: int = 0
+    findings: tuple[Finding, ...] = ()
+    """What must be known of a forecast of them, such as intervals that held too seldom."""
 
     @property
     def steps(self) -> int:

@@ -14,6 +14,7 @@ from twin.building.parameters import Parameters
 from twin.building.program import compile_program
 from twin.compute import ComputeModel
 from twin.drivers import Drivers
+from twin.health.finding import told_by_kind
 from twin.policy import Policy
 from twin.result import ComputeResult, RunResult
 from twin.site import Site
@@ -121,7 +122,7 @@ def simulate(
         it_power_w=simulation.it_power_w,
         electricity_price_kwh=drivers.electricity_price_kwh,
         carbon_kg_kwh=drivers.carbon_kg_kwh,
-        findings=_findings(site, policy),
+        findings=_findings(site, policy, drivers),
     )
 
 
@@ -171,7 +172,7 @@ def simulate_together(site: Site, cases: Sequence[Case], drivers: Drivers, *, su
             it_power_w=of_cases[run][0],
             electricity_price_kwh=drivers.electricity_price_kwh,
             carbon_kg_kwh=drivers.carbon_kg_kwh,
-            findings=_findings(site, case.policy),
+            findings=_findings(site, case.policy, drivers),
         )
         for run, case in enumerate(cases)
     ]
@@ -219,9 +220,11 @@ def _compute(site: Site, drivers: Drivers, policy: Policy, seed: int) -> tuple[C
     return model, drivers.vm_utilization
 
 
-def _findings(site: Site, policy: Policy) -> tuple[str, ...]:
+def _findings(site: Site, policy: Policy, drivers: Drivers) -> tuple[str, ...]:
+    of_drivers = told_by_kind(drivers.findings)
     if policy.economizer == "differential_dry_bulb":
         without = [unit.id for unit in site.air_handlers if not unit.economizer]
         if without:
-            return (f"economizer: {', '.join(without)} has none installed; the policy changes nothing there",)
-    return ()
+            message = f"economizer: {', '.join(without)} has none installed; the policy changes nothing there"
+            return (message, *of_drivers)
+    return of_drivers

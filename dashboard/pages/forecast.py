@@ -11,6 +11,7 @@ from dashboard.callbacks import Callbacks, Visit
 from dashboard.figures.lines import forecast_figure
 from dashboard.formats import quantity
 from dashboard.pages.page import Page, Query, badge, card, empty, fact, graph, heading, view, when
+from dashboard.views import ForecastView
 
 
 def draw(visit: Visit, rest: str, query: Query) -> Any:
@@ -42,7 +43,7 @@ def register(callbacks: Callbacks) -> None:
         if found is None:
             return empty("This series has no forecast yet.")
         zone = visit.services.site.time_zone
-        state = badge("drifting", "red") if found.drift else badge("no drift", "green")
+        state = dmc.Group([_drift_badge(found), _interval_badge(found)], gap="xs")
         errors = [
             fact(name.replace("_", " "), quantity(value, "" if "ratio" in name else found.unit))
             for name, value in found.errors.items()
@@ -56,10 +57,22 @@ def register(callbacks: Callbacks) -> None:
             card(
                 "How it does",
                 dmc.Group([fact("Model", found.model), fact("Made", when(found.made_at, zone)), *errors], gap="xl"),
-                *([dmc.Alert(found.drift, color="red", mt="sm")] if found.drift else []),
+                dmc.Text(found.held, size="sm", mt="sm"),
+                *(dmc.Alert(text, color="red", mt="sm") for text in (*found.findings, found.drift) if text),
                 mt="md",
             ),
         ]
+
+
+def _drift_badge(found: ForecastView) -> Any:
+    return badge("drifting", "red") if found.drift else badge("no drift", "green")
+
+
+def _interval_badge(found: ForecastView) -> Any:
+    """Green only when coverage was judged and held."""
+    if found.findings:
+        return badge("intervals failed", "red")
+    return badge("intervals hold", "green") if found.judged else badge("intervals not judged", "gray")
 
 
 PAGE = Page(path="forecast", title="Forecast", icon="forecast", draw=draw, register=register, charts=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +16,7 @@ from twin.cli.output import HERE, JsonOption, Progress, WorkspaceOption, print_j
 if TYPE_CHECKING:
     from forecasting.series import Series
     from twin.cli.workspace import Workspace
+    from twin.health.finding import Finding
 
 SeriesOption = Annotated[
     list[str] | None,
@@ -78,8 +79,11 @@ def backtest(
     if as_json or above.get("json"):
         print_json({"horizon_h": hours, "series": rows})
         return
-    columns = ["series", "forecaster", "MAE", "to seasonal-naive", "coverage of 80 %"]
+    columns = ["series", "forecaster", "MAE", "to seasonal-naive", "coverage of 80 %", "lately"]
     print_table("Errors of past forecasts, rolling origins", columns, [cell for row in rows for cell in _lines(row)])
+    for row in rows:
+        if row["intervals_lie"]:
+            say(f"{row['name']}: the 80 % intervals of the last weeks held too seldom; trust them less than they say")
 
 
 def forecast_rows(
@@ -98,6 +102,14 @@ def kept_forecasts(folder: Path) -> dict[str, dict[str, Any]]:
         return {}
     found: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
     return found
+
+
+def kept_warnings(folder: Path) -> tuple[Finding, ...]:
+    """Intervals of the newest forecasts that held too seldom, for the screens."""
+    from twin.health.finding import finding_from_json
+
+    rows = kept_forecasts(folder).values()
+    return tuple(finding_from_json(one) for row in rows for one in row.get("findings", ()))
 
 
 def _keep(folder: Path, rows: Sequence[dict[str, object]]) -> None:
@@ -243,6 +255,9 @@ def _forecast_row(series: Series, hours: int) -> dict[str, object]:
         "at": times[0].isoformat(),
         "forecaster": "+".join(chosen.names),
         "recent_mae": chosen.scores,
+        "coverage_pct": chosen.hindsight.coverage_pct,
+        "coverage_days": round(chosen.hindsight.days, 1),
+        "findings": [one.to_json() for one in chosen.findings(series)],
         "drift": [moment.isoformat() for moment in drifts(series)],
         "history": history,
         "values": values,
@@ -271,7 +286,7 @@ def _backtest_row(series: Series, hours: int) -> dict[str, object]:
     }
 
 
-def _show_forecast(row: dict[str, object]) -> None:
+def _show_forecast(row: Mapping[str, Any]) -> None:
     values = row["values"]
     if not isinstance(values, list):
         return
@@ -280,13 +295,29 @@ def _show_forecast(row: dict[str, object]) -> None:
         [item["timestamp"], *(f"{item[name]:,.1f}" for name in ("median", "low", "high"))] for item in values[::every]
     ]
     print_table(f"{row['name']} by {row['forecaster']}", ["UTC", "median", "low", "high"], cells)
-    if row["drift"]:
-        say(f"{row['name']}: errors drifted at {', '.join(map(str, row['drift']))}; look at what changed")  # type: ignore[call-overload]
+    say(f"{row['name']}: {held(row)}")
+    for sentence in warnings_of(row):
+        say(sentence)
+
+
+def held(row: Mapping[str, Any]) -> str:
+    """How often the interval of a forecast held lately, in words."""
+    share = row.get("coverage_pct")
+    if share is None:
+        return "too little telemetry to tell how often the 80 % interval holds"
+    return f"the 80 % interval held {share:.0f} % of the time over the last {row['coverage_days']:.0f} days"
+
+
+def warnings_of(row: Mapping[str, Any]) -> list[str]:
+    """What a reader of a forecast must know: intervals that did not hold, errors that drifted."""
+    moments = ", ".join(map(str, row["drift"]))
+    drift = [f"{row['name']}: errors drifted at {moments} UTC; look at what changed then"] if moments else []
+    return [*(str(one["sentence"]) for one in row.get("findings", ())), *drift]
 
 
 def _lines(row: dict[str, object]) -> list[list[str]]:
     naive = float(str(row["seasonal_naive_mae"]))
-    others = row["others_mae"]
+    others, lately = row["others_mae"], row["rolling_coverage_pct"]
     errors = {"seasonal_naive": naive, **(others if isinstance(others, dict) else {})}
     ours = [
         str(row["name"]),
@@ -294,8 +325,9 @@ def _lines(row: dict[str, object]) -> list[list[str]]:
         f"{row['mae']:,.2f}",
         f"{row['mae_ratio']:.2f}",
         f"{row['coverage_pct']:.0f} %",
+        f"{lately[-1]:.0f} %" if isinstance(lately, list) and lately else "–",
     ]
     return [
         ours,
-        *(["", name, f"{mae:,.2f}", f"{mae / naive:.2f}" if naive else "–", ""] for name, mae in errors.items()),
+        *(["", name, f"{mae:,.2f}", f"{mae / naive:.2f}" if naive else "–", "", ""] for name, mae in errors.items()),
     ]

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 def evidence_of(
-    here: Workspace, proposal: Proposal, model: Model, policy_digest: str, seed: int, age: timedelta
+    here: Workspace,
+    proposal: Proposal,
+    model: Model,
+    policy_digest: str,
+    seed: int,
+    age: timedelta,
+    forecast: Sequence[Finding] = (),
 ) -> Evidence:
     """All that a plan was derived from, by digest where there is one.
 
@@ -27,12 +33,14 @@ def evidence_of(
         policy_digest: of the rules in force.
         seed: of samples and search.
         age: of the newest telemetry when the plan is made.
+        forecast: what must be known of the days ahead as forecast.
     """
     from optimizer.proposal import changed_points
     from twin.plans.document import Evidence
 
     changed = changed_points(here.site, proposal.policy)
     from connectors.ingest import Telemetry
+    from twin.health.finding import told_by_kind
 
     stale = (f"the telemetry ends {age.days} days before the plan was made: ingest newer",) if age.days > 0 else ()
     return Evidence(
@@ -44,7 +52,11 @@ def evidence_of(
         policy_digest=policy_digest,
         code_version=model.code_version,
         candidate_policy={point: f"{value:g}" for point, value in changed.items()},
-        data_health=(*stale, *health_sentences(Telemetry(here.var("telemetry")).findings()), *model.findings),
+        data_health=(
+            *stale,
+            *told_by_kind((*forecast, *Telemetry(here.var("telemetry")).findings())),
+            *model.findings,
+        ),
         calibration=_errors_of(model.metrics),
         assumptions=(
             "people, lights, plugs and VM demand as forecast from the telemetry; weather as the forecast says",
@@ -61,20 +73,6 @@ def _errors_of(metrics: Mapping[str, float]) -> dict[str, float]:
     return {
         name: value for name, value in metrics.items() if not name.startswith("zone_rmse_k/") and math.isfinite(value)
     }
-
-
-def health_sentences(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """What data health found, a line for each kind, the first of a kind in full."""
-    kinds: dict[str, list[Finding]] = {}
-    for finding in findings:
-        kinds.setdefault(finding.kind.value, []).append(finding)
-    lines = []
-    for kind, found in sorted(kinds.items()):
-        more = f" (and {len(found) - 1} more of this kind)" if len(found) > 1 else ""
-        out = sum(one.excluded for one in found)
-        kept = f"; {out} spans are kept out of calibration" if out else ""
-        lines.append(f"{kind.replace('_', ' ')}: {found[0].sentence}{more}{kept}")
-    return tuple(lines)
 
 
 def alternatives_of(proposal: Proposal, most: int = 4) -> tuple[Alternative, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,7 +81,14 @@ def days_ahead(here: Workspace, weather: Weather | None, *, seed: int, samples: 
 
     now = present(here)
     ahead = TelemetryDrivers(here, seed).ahead(now, now + timedelta(days=AHEAD_DAYS), samples)
-    return ahead if weather is None else tuple(replace(one, weather=weather) for one in ahead)
+    return ahead if weather is None else tuple(_with_weather(one, weather) for one in ahead)
+
+
+def _with_weather(drivers: Drivers, weather: Weather) -> Drivers:
+    """Drivers under a given weather, without what is said about that of the telemetry."""
+    of_weather = {item.name for item in fields(weather)}
+    left = tuple(one for one in drivers.findings if one.point not in of_weather)
+    return replace(drivers, weather=weather, findings=left)
 
 
 def rehearsal_of(
@@ -217,7 +224,8 @@ def draft_plan(
         hold_until=hold_until,
     )
     moved = machine_steps(standing, packed, ground) if moving_points else ()
-    evidence = evidence_of(here, proposal, model, policy_digest, seed, now - rehearsal.drivers[0].start)
+    ahead = rehearsal.drivers[0]
+    evidence = evidence_of(here, proposal, model, policy_digest, seed, now - ahead.start, ahead.findings)
     effect, lowered = proposal.effect, GOAL_WORDS[proposal.goal.name]
     plan = assemble_plan(
         site=site.name,

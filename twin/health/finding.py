@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -41,6 +41,8 @@ class FindingKind(StrEnum):
     """A driver that isn't measured was replaced by a documented assumption."""
     DRIFT = "drift"
     """The building no longer does what the calibrated twin says."""
+    COVERAGE = "coverage"
+    """Intervals of a forecast that held less often than they promise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,3 +93,17 @@ def finding_from_json(record: Mapping[str, object]) -> Finding:
         numbers={str(key): float(value) for key, value in numbers.items()} if isinstance(numbers, Mapping) else {},
         excluded=bool(record.get("excluded", False)),
     )
+
+
+def told_by_kind(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Findings as sentences, a line for each kind, the first of a kind in full."""
+    kinds: dict[str, list[Finding]] = {}
+    for finding in findings:
+        kinds.setdefault(finding.kind.value, []).append(finding)
+    lines = []
+    for kind, found in sorted(kinds.items()):
+        more = f" (and {len(found) - 1} more of this kind)" if len(found) > 1 else ""
+        out = sum(one.excluded for one in found)
+        kept = f"; {out} spans are kept out of calibration" if out else ""
+        lines.append(f"{kind.replace('_', ' ')}: {found[0].sentence}{more}{kept}")
+    return tuple(lines)

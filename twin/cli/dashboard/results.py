@@ -243,6 +243,8 @@ class StoredModels:
 
 
 def _forecast_view(row: Mapping[str, Any]) -> ForecastView:
+    from twin.cli.forecasts import held
+
     errors = row["recent_mae"]
     drift = ", ".join(row["drift"])
     return ForecastView(
@@ -258,6 +260,9 @@ def _forecast_view(row: Mapping[str, Any]) -> ForecastView:
         high=tuple(one["high"] for one in row["values"]),
         errors={f"mean absolute error, {name}": value for name, value in sorted(errors.items(), key=lambda e: e[1])},
         drift=f"errors drifted at {drift} UTC; look at what changed then" if drift else "",
+        held=held(row),
+        judged=row.get("coverage_pct") is not None,
+        findings=tuple(one["sentence"] for one in row.get("findings", ())),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from twin.cli.dashboard.plans import StoredAudit, StoredIdentity, StoredPlans, StoredSettings
@@ -30,14 +29,18 @@ def services_of(rooms: Rooms) -> Services:
     from connectors.ingest import Telemetry
     from dashboard.services import Services
     from twin.cli.drift import kept_findings
+    from twin.cli.forecasts import kept_warnings
 
+    folder = rooms.workspace.folder
     clock = rooms.clock
     identity = StoredIdentity(rooms)
     telemetry = Telemetry(rooms.workspace.var("telemetry", ".keep").parent)
     return Services(
         site=rooms.site,
         clock=clock,
-        telemetry=StoredTelemetry(rooms.site, telemetry, clock, drift=partial(kept_findings, rooms.workspace.folder)),
+        telemetry=StoredTelemetry(
+            rooms.site, telemetry, clock, further=lambda: (*kept_findings(folder), *kept_warnings(folder))
+        ),
         models=StoredModels(rooms.workspace, clock),
         results=StoredResults(rooms.workspace),
         plans=StoredPlans(rooms),

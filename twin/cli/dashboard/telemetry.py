@@ -48,10 +48,10 @@ class StoredTelemetry:
         telemetry: Telemetry,
         clock: Clock,
         *,
-        drift: Callable[[], Sequence[Finding]] = tuple,
+        further: Callable[[], Sequence[Finding]] = tuple,
     ) -> None:
         self._site = site
-        self._drift = drift
+        self._further = further
         self._telemetry = telemetry
         self._clock = clock
         self._blocks: OrderedDict[tuple[PointKind, str], tuple[float, Block]] = OrderedDict()
@@ -160,7 +160,7 @@ class StoredTelemetry:
 
     def findings(self) -> Sequence[FindingView]:
         """What the last ingest found and where the building has left the twin, newest first."""
-        found = [_finding_view(one) for one in (*self._drift(), *self._telemetry.findings())]
+        found = [_finding_view(one) for one in (*self._further(), *self._telemetry.findings())]
         rank = {Severity.SERIOUS: 2, Severity.WARNING: 1, Severity.INFO: 0}
         return sorted(found, key=lambda one: (rank[one.severity], str(one.since or "")), reverse=True)
 
@@ -227,7 +227,7 @@ def _next_month(moment: datetime) -> datetime:
 
 def _finding_view(one: Finding) -> FindingView:
     worst = one.kind in _SERIOUS or bool(one.numbers.get("blocks_plans"))
-    tells = one.excluded or one.kind is FindingKind.DRIFT
+    tells = one.excluded or one.kind in (FindingKind.DRIFT, FindingKind.COVERAGE)
     severity = Severity.SERIOUS if worst else Severity.WARNING if tells else Severity.INFO
     return FindingView(
         id=one.id, severity=severity, subject=one.point, sentence=one.sentence, since=one.start, until=one.end

@@ -91,6 +91,7 @@ def _measured(row: Mapping[str, Any]) -> str:
 def demo_page(model: Model, facts: Mapping[str, Any]) -> str:
     """The report of the demo: fit, forecast, scenarios, plan, push, and what came true."""
     from twin.cli.calibration_report import sections
+    from twin.cli.forecasts import warnings_of
 
     predicted, plan, push = facts["predicted_saving_pct"], facts["plan"], facts["push"]
     interval = f"{predicted['low']:.1f} … {predicted['high']:.1f} %"
@@ -113,6 +114,7 @@ def demo_page(model: Model, facts: Mapping[str, Any]) -> str:
         table(("scenario", "HVAC", "IT", "discomfort"), _scenario_rows(facts["scenarios"])),
         heading("Forecast of the next two days"),
         *(chart(f"forecast-{i}", forecast_figure(one)) for i, one in enumerate(facts["forecast"]["series"])),
+        *(paragraph(text) for one in facts["forecast"]["series"] for text in warnings_of(one)),
         heading(f"Plan {plan['id'][:12]}: {plan['title']}"),
         paragraph(f"Risk class {plan['risk_class']}, {plan['waves']} waves. {plan['rehearsal']}."),
         paragraph(f"Approved by {', '.join(facts['approval']['approved_by'])}. {push['state']}: {push['reason']}."),

@@ -17,6 +17,7 @@ from scenarios.runner import Progress, Twin
 from scenarios.summary import ScenarioRuns, delta_block, kpi_block
 from twin.compute import simulate_compute
 from twin.drivers import Drivers
+from twin.health.finding import Finding
 from twin.kpi import KPIS, kpis
 from twin.plan import PointId
 from twin.policy import Policy
@@ -47,8 +48,10 @@ class Rehearsal:
     busiest: Array
     """Demand of each VM that a packing must hold, as a share of its own CPU, shape (VMs,)."""
     seen: Mapping[PointId, tuple[float, float]]
-    """Values that the telemetry has shown, by program point."""
+    """Values that calibration has seen, by program point; what is absent counts as never seen."""
     seeds: tuple[int, ...] = (0,)
+    findings: tuple[Finding, ...] = ()
+    """What must be known of telemetry and forecast that a plan rests on."""
     notes: tuple[str, ...] = ()
     """What was found about the hosts that differs from the site file, for people."""
     consolidates: bool = True

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from optimizer.experience import strangers
 from optimizer.goals import Goal
 from optimizer.packing import emptied, moves
 from optimizer.search import SearchResult
 from scenarios.expand import Tree
-from twin.building.points import program_points
+from twin.building.points import changed_points
 from twin.errors import BadInputError, RefusedError
 from twin.plan import Action, ActionKind, PointId, Value
 from twin.plans.document import Interval, KpiForecast, Plan, Step, Target, TargetKind
@@ -45,7 +46,7 @@ class Ground:
     present: Mapping[PointId, Value]
     """What the world shows now at every point that may be changed."""
     seen: Mapping[PointId, tuple[float, float]]
-    """Least and greatest value in force while the twin was calibrated; absent where unknown."""
+    """Least and greatest value in force while the twin was calibrated; absent where unknown: that is outside."""
     hold_until: datetime
 
 
@@ -63,16 +64,11 @@ def building_steps(site: Site, policy: Policy, ground: Ground) -> tuple[Step, ..
         ground: present values and ranges.
     """
     targets = _targets(site)
+    outside = set(strangers(site, policy, ground.seen))
     return tuple(
-        _set_point(point, value, targets[point.partition("/")[0]], ground)
+        _set_point(point, value, targets[point.partition("/")[0]], ground, seen=point not in outside)
         for point, value in changed_points(site, policy).items()
     )
-
-
-def changed_points(site: Site, policy: Policy) -> dict[PointId, float]:
-    """Every program point that the policy changes, with its value, in the order of the site."""
-    now, wanted = (program_points(site, merged) for merged in (site.operation, site.operation.merge(policy)))
-    return {point: value for point, value in wanted.items() if value != now[point]}
 
 
 def _targets(site: Site) -> Mapping[str, Target]:
@@ -90,8 +86,7 @@ def _targets(site: Site) -> Mapping[str, Target]:
     return {**zones, **units}
 
 
-def _set_point(point: PointId, value: float, target: Target, ground: Ground) -> Step:
-    low, high = ground.seen.get(point, (value, value))
+def _set_point(point: PointId, value: float, target: Target, ground: Ground, *, seen: bool) -> Step:
     action = Action(
         id=f"set:{point}",
         kind=ActionKind.SET_POINT,
@@ -103,7 +98,7 @@ def _set_point(point: PointId, value: float, target: Target, ground: Ground) -> 
         unit=unit_of(point),
         why=f"{point.partition('/')[2].replace('_', ' ')} of {target.id} becomes {value:g}",
     )
-    return Step(action=action, target=target, inside_calibrated_range=low - 1e-9 <= value <= high + 1e-9)
+    return Step(action=action, target=target, inside_calibrated_range=seen)
 
 
 def machine_points(before: Site, after: Site) -> tuple[PointId, ...]:
@@ -121,7 +116,10 @@ def _power(host: str) -> PointId:
 
 
 def machine_steps(before: Site, after: Site, ground: Ground) -> tuple[Step, ...]:
-    """Live migrations that empty hosts, each group followed by the power-off of its host; idle hosts come first."""
+    """Live migrations that empty hosts, each group followed by the power-off of its host; idle hosts come first.
+
+    Homes and power states are no numbers that telemetry could span: what a host draws is in its table.
+    """
     empty = [host for host in emptied(after) if ground.present.get(_power(host)) != "off"]
     by_source: dict[str, list[Step]] = {host: [] for host in empty}
     for vm, (source, target) in moves(before, after).items():
@@ -146,7 +144,8 @@ def _migration(site: Site, vm_id: str, source: str, target: str, ground: Ground)
         expected=ground.present.get(point),
         why=f"{vm_id} leaves {source}, which becomes empty" if source else "",
     )
-    return Step(action=action, target=Target(kind=TargetKind.VM, id=vm_id, production=vm.production, group=source))
+    reached = Target(kind=TargetKind.VM, id=vm_id, production=vm.production, group=source)
+    return Step(action=action, target=reached, inside_calibrated_range=True)
 
 
 def _power_off(site: Site, host_id: str, ground: Ground) -> Step:
@@ -162,7 +161,7 @@ def _power_off(site: Site, host_id: str, ground: Ground) -> Step:
         why=f"{host_id} is empty",
     )
     target = Target(kind=TargetKind.HOST, id=host_id, redundant_with=host.redundant_with, group=host_id)
-    return Step(action=action, target=target)
+    return Step(action=action, target=target, inside_calibrated_range=True)
 
 
 def kpi_forecasts(baseline: Tree, candidate: Tree, delta: Tree) -> tuple[KpiForecast, ...]:

@@ -113,7 +113,7 @@ def _setback(delta_k: float) -> EmptyZoneSetback | None:
 def _reset(now: SupplyAirReset | None, max_c: Choice) -> SupplyAirReset | None:
     if now is None or not isinstance(max_c, float) or max_c <= now.min_c:
         return None
-    return SupplyAirReset(min_c=now.min_c, max_c=max_c)
+    return replace(now, max_c=max_c)
 
 
 def _outdoor_air(now: OutdoorAir | None, share: Choice) -> OutdoorAir | None:

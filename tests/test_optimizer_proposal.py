@@ -64,7 +64,14 @@ def test_one_step_per_point_that_differs_with_the_value_that_the_world_shows() -
 
 def test_a_value_that_calibration_never_saw_is_marked() -> None:
     marks = {step.target.id: step.inside_calibrated_range for step in building_steps(SITE, WARMER, GROUND)}
-    assert marks == {"north": False, "south": True}
+    assert marks == {"north": False, "south": False}
+
+
+def test_a_point_of_which_nothing_was_ever_seen_is_outside_too() -> None:
+    """Unknown is not good: the ground tells of the north room alone."""
+    mild = Policy(cooling_setpoint_c=Setpoint(occupied=24.5, unoccupied=26.7))
+    marks = {step.target.id: step.inside_calibrated_range for step in building_steps(SITE, mild, GROUND)}
+    assert marks == {"north": True, "south": False}
 
 
 def test_a_policy_equal_to_operation_has_no_steps() -> None:

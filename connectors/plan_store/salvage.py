@@ -23,7 +23,8 @@ def _step(record: StepRecord) -> Step | None:
         value=receipt.value,
         expected=record.prior,
     )
-    return Step(action=action, target=Target(kind=TargetKind.SITE, id=receipt.point))
+    target = Target(kind=TargetKind.SITE, id=receipt.point)
+    return Step(action=action, target=target, inside_calibrated_range=False)
 
 
 def salvaged_plan(site: str, records: Sequence[StepRecord], now: datetime) -> Plan:

@@ -73,7 +73,11 @@ def room_step(room: str, value: float = 25.0, expected: float = 24.0, hold: date
         expires_at=hold,
         why="warmer in summer",
     )
-    return Step(action=action, target=Target(kind=TargetKind.ZONE, id=room, rooms=(room,), people=4.0))
+    return Step(
+        action=action,
+        target=Target(kind=TargetKind.ZONE, id=room, rooms=(room,), people=4.0),
+        inside_calibrated_range=True,
+    )
 
 
 def migrate(vm: str, source: str, to: str) -> Step:
@@ -86,7 +90,7 @@ def migrate(vm: str, source: str, to: str) -> Step:
         value=to,
         expected=source,
     )
-    return Step(action=action, target=Target(kind=TargetKind.VM, id=vm, group=source))
+    return Step(action=action, target=Target(kind=TargetKind.VM, id=vm, group=source), inside_calibrated_range=True)
 
 
 def power_off(host: str) -> Step:
@@ -99,7 +103,7 @@ def power_off(host: str) -> Step:
         value="off",
         expected="on",
     )
-    return Step(action=action, target=Target(kind=TargetKind.HOST, id=host, group=host))
+    return Step(action=action, target=Target(kind=TargetKind.HOST, id=host, group=host), inside_calibrated_range=True)
 
 
 def trial_plan(steps: Sequence[Step], **changes: object) -> Plan:

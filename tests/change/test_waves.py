@@ -38,7 +38,13 @@ def test_rooms_come_first_then_units_alone_then_hosts_one_at_a_time() -> None:
         expected=6.0,
         unit="h",
     )
-    steps = [power_off("h2"), Step(action=hours, target=unit), migrate("v2", "h1", "h0"), power_off("h1"), *rooms(3)]
+    steps = [
+        power_off("h2"),
+        Step(action=hours, target=unit, inside_calibrated_range=True),
+        migrate("v2", "h1", "h0"),
+        power_off("h1"),
+        *rooms(3),
+    ]
     waves = build_waves(steps, rooms_in_site=10, settle_s=1.0)
     kinds = [[step.target.kind for step in wave.steps] for wave in waves]
     assert kinds[:3] == [[TargetKind.ZONE] * 2, [TargetKind.ZONE], [TargetKind.UNIT]]

@@ -38,6 +38,7 @@ def example_plan(title: str = "Warmer supply air this week", risk_class: int = 1
                 why="supply air follows the neediest zone",
             ),
             target=Target(kind=TargetKind.UNIT, id=f"ahu {i}", rooms=(f"core {i}", f"west {i}"), people=60),
+            inside_calibrated_range=True,
         )
         for i in range(3)
     )

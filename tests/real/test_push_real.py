@@ -30,7 +30,8 @@ def step(connector: str, point: str, value: Value, expected: Value | None) -> St
         tolerance=1e-3,
     )
     zone = point.split("/", maxsplit=1)[0]
-    return Step(action=action, target=Target(kind=TargetKind.ZONE, id=zone, rooms=(zone,)))
+    target = Target(kind=TargetKind.ZONE, id=zone, rooms=(zone,))
+    return Step(action=action, target=target, inside_calibrated_range=True)
 
 
 def test_a_plan_is_pushed_to_bacnet_and_rolled_back_and_an_operator_keeps_his_room(

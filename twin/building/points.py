@@ -58,6 +58,12 @@ def program_points(site: Site, policy: Policy) -> dict[str, float]:
     return points
 
 
+def changed_points(site: Site, policy: Policy) -> dict[str, float]:
+    """Every program point that the policy changes, with its value, in the order of the site."""
+    now, wanted = (program_points(site, merged) for merged in (site.operation, site.operation.merge(policy)))
+    return {point: value for point, value in wanted.items() if value != now[point]}
+
+
 def _completed(policy: Policy) -> Policy:
     absent = {f.name: getattr(DEFAULTS, f.name) for f in fields(policy) if getattr(policy, f.name) is None}
     return replace(policy, **absent)

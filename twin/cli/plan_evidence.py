@@ -22,7 +22,7 @@ def evidence_of(
     policy_digest: str,
     seed: int,
     age: timedelta,
-    forecast: Sequence[Finding] = (),
+    findings: Sequence[Finding] = (),
 ) -> Evidence:
     """All that a plan was derived from, by digest where there is one.
 
@@ -33,9 +33,9 @@ def evidence_of(
         policy_digest: of the rules in force.
         seed: of samples and search.
         age: of the newest telemetry when the plan is made.
-        forecast: what must be known of the days ahead as forecast.
+        findings: what must be known of the days ahead as forecast, and of what calibration has seen.
     """
-    from optimizer.proposal import changed_points
+    from twin.building.points import changed_points
     from twin.plans.document import Evidence
 
     changed = changed_points(here.site, proposal.policy)
@@ -54,7 +54,7 @@ def evidence_of(
         candidate_policy={point: f"{value:g}" for point, value in changed.items()},
         data_health=(
             *stale,
-            *told_by_kind((*forecast, *Telemetry(here.var("telemetry")).findings())),
+            *told_by_kind((*findings, *Telemetry(here.var("telemetry")).findings())),
             *model.findings,
         ),
         calibration=_errors_of(model.metrics),

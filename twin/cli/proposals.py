@@ -101,22 +101,27 @@ def rehearsal_of(
             other's temperature.
     """
     from optimizer.evaluation import Rehearsal
-    from optimizer.experience import experience
+    from optimizer.experience import experience, recorded_ranges, unseen
     from twin.cli.machines import live_machines, power_of
     from twin.cli.models import record_of
     from twin.cli.recorded_drivers import TelemetryDrivers
     from twin.cli.runs import twin_of
+    from twin.text.canonical import digest
 
     history = TelemetryDrivers(here, seed).history(ahead[0].start)
     require_sound(here, ahead[0].start)
+    model = here.models.current()
+    operated = model.site_digest == digest(here.site)
+    learnt = record_of(here, model.start, model.end)
     live = live_machines(here.site, connectors)
     switched = set(power_of(live.site, connectors))
     return Rehearsal(
         twin=replace(twin_of(here, MEMBERS), site=live.site),
         drivers=tuple(map(live.drivers, ahead)),
         busiest=live.demand(_busiest(history, len(here.site.vms))),
-        seen=experience(here.site, record_of(here)),
+        seen=experience(here.site, learnt, operated=operated),
         seeds=(seed,),
+        findings=(*unseen(here.site, recorded_ranges(here.site, learnt, operated=operated)), *ahead[0].findings),
         notes=tuple(map(str, live.notes)),
         consolidates=live.clear and all(host.id in switched for host in live.site.hosts),
     )
@@ -201,13 +206,13 @@ def draft_plan(
     from optimizer.proposal import (
         Ground,
         building_steps,
-        changed_points,
         kpi_forecasts,
         machine_points,
         machine_steps,
         require_agreement,
     )
     from optimizer.rollback import rehearse_rollback
+    from twin.building.points import changed_points
     from twin.cli.carriers import carriers, temperature_guards
     from twin.plans.waves import assemble_plan
 
@@ -224,8 +229,8 @@ def draft_plan(
         hold_until=hold_until,
     )
     moved = machine_steps(standing, packed, ground) if moving_points else ()
-    ahead = rehearsal.drivers[0]
-    evidence = evidence_of(here, proposal, model, policy_digest, seed, now - ahead.start, ahead.findings)
+    age = now - rehearsal.drivers[0].start
+    evidence = evidence_of(here, proposal, model, policy_digest, seed, age, rehearsal.findings)
     effect, lowered = proposal.effect, GOAL_WORDS[proposal.goal.name]
     plan = assemble_plan(
         site=site.name,

@@ -41,6 +41,8 @@ class FindingKind(StrEnum):
     """A driver that isn't measured was replaced by a documented assumption."""
     DRIFT = "drift"
     """The building no longer does what the calibrated twin says."""
+    UNSEEN = "unseen"
+    """Commands whose values telemetry never showed: the twin has no experience with others than the site file's."""
     COVERAGE = "coverage"
     """Intervals of a forecast that held less often than they promise."""
 

@@ -46,8 +46,8 @@ class Step:
 
     action: Action
     target: Target
-    inside_calibrated_range: bool = True
-    """False when the wanted value lies outside what the calibration data ever showed."""
+    inside_calibrated_range: bool
+    """False when the wanted value lies outside what the calibration data showed, or when they showed none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,7 +138,8 @@ def risk_of(steps: Sequence[Step], *, rooms_in_site: int, rehearsed: bool) -> tu
     if not rehearsed:
         found.append((2, "the rollback was not rehearsed in the twin"))
     if outside:
-        found.append((2, f"{outside[0].action.point} and others would leave the range that calibration saw"))
+        of = f"{outside[0].action.point} and {len(outside) - 1} others" if outside[1:] else outside[0].action.point
+        found.append((2, f"{of} would leave the range that calibration saw, or were never seen by it"))
         if any(risk == 2 for risk, _ in found[:-1]):
             found.append((3, "a high-risk plan outside the calibrated range"))
     worst = max(risk for risk, _ in found)

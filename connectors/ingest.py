@@ -17,6 +17,7 @@ from connectors.files.cells import in_product_unit
 from connectors.settings import SiteFile, SourceMapping
 from connectors.telemetry_store import Appended, Collector, ParquetTelemetryStore
 from twin.errors import BadInputError
+from twin.health.arrival import ArrivalClocks
 from twin.health.examine import COMPANIONS, examine, future_rows, missing_points
 from twin.health.finding import Finding, FindingKind, finding_from_json
 from twin.ports import TelemetrySource
@@ -159,6 +160,7 @@ class LiveIntake:
         self._telemetry = telemetry
         self._mappings = [mapping for name, mapping in site_file.sources.items() if not names or name in names]
         self._examined = time.monotonic()
+        self._clocks = ArrivalClocks(site_file.site.step_s)
 
     def take(self, connector: str, rows: pd.DataFrame, now: datetime) -> None:
         """Rows of a connector that have just come."""
@@ -167,13 +169,19 @@ class LiveIntake:
                 self._keep(renamed(rows, mapping), now)
         if time.monotonic() - self._examined >= EXAMINE_EVERY_S:
             placed = [one for one in self._telemetry.findings() if one.kind is FindingKind.PLACEMENT]
-            self._telemetry.record([*health(self._site_file, self._telemetry.store), *placed])
+            of_clocks = self._clocks.findings()
+            self._telemetry.record([*health(self._site_file, self._telemetry.store), *of_clocks, *placed])
             self._examined = time.monotonic()
 
     def _keep(self, rows: pd.DataFrame, now: datetime) -> None:
-        future, _ = future_rows(rows, now, self._site_file.site.step_s)
+        future, found = future_rows(rows, now, self._site_file.site.step_s)
         self._telemetry.quarantine.append(future)
-        self._telemetry.store.append(rows.drop(index=future.index))
+        rows = rows.drop(index=future.index)
+        self._telemetry.store.append(rows)
+        if self._clocks.arrived(rows, found, now):
+            mine = {one.id for one in self._clocks.findings()}
+            others = [one for one in self._telemetry.findings() if one.id not in mine]
+            self._telemetry.record([*others, *self._clocks.findings()])
 
 
 def health(site_file: SiteFile, store: ParquetTelemetryStore, progress: Told | None = None) -> list[Finding]:

@@ -18,6 +18,7 @@ from connectors.files import FileSource, limits
 from connectors.settings import read_site
 from twin.errors import BadInputError
 from twin.health import FindingKind
+from twin.units import kwh
 
 HEAD = """\
 schema_version: 1
@@ -198,6 +199,26 @@ def test_the_spring_day_of_a_wall_clock_has_23_hours(tmp_path: Path) -> None:
     frame = fetched(tmp_path, berlin("2026-03-29", stamps), one_column("time_zone: Europe/Berlin"))
     assert len(frame) == 92
     assert (frame["timestamp"].diff().dropna() == pd.Timedelta(minutes=15)).all()
+
+
+@pytest.mark.parametrize(
+    ("day", "stamps", "hours"),
+    [("2026-10-25", [*clock(0, 3), *clock(2, 24)], 25), ("2026-03-29", [*clock(0, 2), *clock(3, 24)], 23)],
+)
+def test_the_days_of_the_switch_have_the_energy_of_their_hours(
+    tmp_path: Path, day: str, stamps: list[str], hours: int
+) -> None:
+    """A meter that counts a kilowatt-hour each quarter of an hour: 100 and 92 of them between two local midnights."""
+    around = [f"{stamp},1" for stamp in (f"{day} {time}" for time in stamps)]
+    block = (
+        "    timestamp: {column: t, time_zone: Europe/Berlin}\n    columns:\n"
+        "      - {column: x, kind: electric_power, unit: kWh}\n"
+    )
+    frame = fetched(tmp_path, "t,x\n" + "\n".join(around) + "\n", block)
+    midnight = pd.Timestamp(day, tz="Europe/Berlin")
+    own = frame[(frame["timestamp"] >= midnight) & (frame["timestamp"] < midnight + pd.DateOffset(days=1))]
+    assert float(kwh(own["value"].sum(), 900.0)) == pytest.approx(4 * hours)
+    assert own["value"].to_numpy() == pytest.approx(4000.0)
 
 
 def test_a_time_that_the_wall_clock_skipped_is_left_out_and_found(tmp_path: Path) -> None:

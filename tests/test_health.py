@@ -43,6 +43,7 @@ def site(**changes: object) -> Site:
 
 
 SITE = site()
+GATEWAY = ("a/zone_air_temperature", "b/zone_air_temperature", "electric_power")
 
 
 def healthy() -> dict[str, Array]:
@@ -164,6 +165,7 @@ def test_a_clock_that_is_an_hour_late_is_found_by_its_neighbours_and_kept_out() 
     assert finding.point == "a/zone_air_temperature"
     assert finding.numbers["skew_s"] == 3600.0
     assert finding.excluded
+    assert [one.point for one in found(frame) if one.excluded] == [finding.point]
 
 
 def test_a_clock_that_drifts_by_a_second_an_hour_is_found() -> None:
@@ -173,6 +175,44 @@ def test_a_clock_that_drifts_by_a_second_an_hour_is_found() -> None:
 
     finding = next(one for one in found(_shifted("a/zone_air_temperature", drift)) if one.kind is FindingKind.CLOCK)
     assert finding.numbers["drift_s_per_h"] == pytest.approx(1.0, abs=0.05)
+
+
+def _gateway(shift: Callable[[pd.Series], pd.Series]) -> pd.DataFrame:
+    """A gateway that carries two of the four rooms and the meter."""
+    frame = frame_of(healthy())
+    for name in GATEWAY:
+        own = frame["point"] == name
+        frame.loc[own, "timestamp"] = shift(frame.loc[own, "timestamp"])
+    return frame
+
+
+@pytest.mark.parametrize("minutes", [7, -7])
+def test_a_gateway_that_is_seven_minutes_off_is_found_at_each_of_its_points_and_no_other(minutes: int) -> None:
+    clocks = found(_gateway(lambda stamps: stamps + pd.Timedelta(minutes=minutes)))
+    assert {one.point: one.numbers.get("skew_s") for one in clocks} == dict.fromkeys(GATEWAY, 60.0 * minutes)
+
+
+def test_a_gateway_that_carries_half_of_the_rooms_and_is_an_hour_late_puts_all_in_doubt() -> None:
+    """Two rooms against two: nobody can tell whose clock is right, so each pair is kept out with its own shift."""
+    late = [one for one in found(_gateway(lambda s: s + pd.Timedelta(hours=1))) if one.kind is FindingKind.CLOCK]
+    own = {one.point: one.numbers["skew_s"] for one in late}
+    assert {own["a/zone_air_temperature"], own["b/zone_air_temperature"]} == {3600.0}
+    assert {own["c/zone_air_temperature"], own["d/zone_air_temperature"]} == {-3600.0}
+    assert all(one.excluded for one in late)
+
+
+def test_a_drift_of_a_second_an_hour_is_kept_out_once_it_is_above_a_step() -> None:
+    """Three weeks drift by 504 s, less than a step of 900 s; at 2 s per hour it is more, and the span is excluded."""
+    for rate, excluded in ((1.0, False), (2.0, True)):
+        drifted = _gateway(
+            lambda s, r=rate: (
+                s + pd.to_timedelta(np.round(2.0 + r * (s - s.iloc[0]).dt.total_seconds() / 3600), unit="s")
+            )
+        )
+        told = {one.point: one for one in found(drifted) if "drift_s_per_h" in one.numbers}
+        assert set(told) == set(GATEWAY)
+        assert all(one.numbers["drift_s_per_h"] == pytest.approx(rate, abs=0.05) for one in told.values())
+        assert {one.excluded for one in told.values()} == {excluded}
 
 
 def test_rows_from_the_future_are_set_apart() -> None:

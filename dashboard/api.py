@@ -121,12 +121,15 @@ def _reading_routes(blueprint: Blueprint, services: Services) -> None:
         findings = services.telemetry.findings()
         points = services.telemetry.health()
         model = services.models.latest()
+        trouble = services.audit.trouble()
         return answer(
             {
+                "journal": {"ok": not trouble, "trouble": trouble},
                 "findings": [asdict(one) for one in findings],
                 "points": [asdict(one) for one in points],
                 "model": asdict(model) if model else None,
-            }
+            },
+            503 if trouble else 200,
         )
 
     @blueprint.get("/metrics")
@@ -256,6 +259,8 @@ def metrics_text(services: Services) -> str:
     lines.append(f"understudy_findings {len(services.telemetry.findings())}")
     _counted(lines, "understudy_plans", "Plans by state.", [one.record.state.value for one in services.plans.all()])
     _counted(lines, "understudy_jobs", "Jobs by state.", [job.state.value for job in services.jobs.all()])
+    _family(lines, "understudy_journal_ok", "0 while the journal cannot take the next row: nothing is pushed.")
+    lines.append(f"understudy_journal_ok {int(not services.audit.trouble())}")
     model = services.models.latest()
     _family(lines, "understudy_model_accepted", "1 while the model in use is accepted.")
     lines.append(f"understudy_model_accepted {int(model is not None and model.accepted)}")

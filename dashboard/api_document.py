@@ -24,7 +24,9 @@ def openapi() -> dict[str, Any]:
         "paths": {
             "/live": {"get": {**_operation("Whether the server answers"), "security": []}},
             "/openapi.json": {"get": _operation("This document")},
-            "/health": {"get": _operation("Findings, health of every point, the model in use")},
+            "/health": {
+                "get": _operation("Journal (503 while it is full), findings, health of every point, model in use")
+            },
             "/metrics": {"get": _operation("Metrics for Prometheus", media="text/plain")},
             "/audit": {"get": _operation("Rows of the audit log", parameters=[_query("since", "integer")])},
             "/jobs/{job_id}": {"get": _operation("A job", parameters=[_path("job_id")], schema=_JOB)},

@@ -198,6 +198,10 @@ class Audit(Protocol):
         """What the proof finds wrong; nothing when the log is whole."""
         ...
 
+    def trouble(self) -> str:
+        """Why the journal may not take the next row, so that nothing is pushed; empty while it can."""
+        ...
+
 
 class Identity(Protocol):
     """Who people are and what they may do."""

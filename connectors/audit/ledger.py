@@ -25,7 +25,7 @@ from twin.text.canonical import canonical
 
 GENESIS = "0" * 64
 LOCK_WAIT_S = 5.0
-RESERVE_BYTES = 262_144
+RESERVE, RESERVE_BYTES = "reserve.bin", 262_144
 
 _TROUBLE = (sqlite3.Error, UnicodeDecodeError)
 """What a rotten file makes SQLite or its texts raise."""
@@ -195,7 +195,7 @@ class Ledger:
 
     def keep_reserve(self) -> None:
         """Sets disk space aside, so that a rollback and its audit rows still fit on a full disk."""
-        if self._path is not None and not (reserve := self._path.with_name("reserve.bin")).exists():
+        if self._path is not None and not (reserve := self._path.with_name(RESERVE)).exists():
             try:
                 reserve.write_bytes(b"\0" * RESERVE_BYTES)
             except OSError:
@@ -203,7 +203,7 @@ class Ledger:
 
     def free_reserve(self) -> bool:
         """Gives the reserve back to the disk; whether there was one."""
-        if self._path is None or not (reserve := self._path.with_name("reserve.bin")).exists():
+        if self._path is None or not (reserve := self._path.with_name(RESERVE)).exists():
             return False
         reserve.unlink()
         return True

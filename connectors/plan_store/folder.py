@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +19,14 @@ from connectors.audit.checkpoints import (
     load_public_key,
     read_checkpoints,
 )
-from connectors.audit.ledger import Ledger
+from connectors.audit.ledger import RESERVE, Ledger
 from connectors.plan_store.store import PlanStore
 from twin.errors import OutsideWorldError, RefusedError
 from twin.plans.records import Finding
 from twin.ports import Clock
+
+LEAST_FREE_BYTES = 65_536
+"""Fewer on the disk of the journal are an alarm: a push writes some kilobytes with every step."""
 
 
 @contextmanager
@@ -101,6 +105,16 @@ class StoreFolder:
         if ledger.meta("site") != site:
             message = f"{self.database} belongs to site {ledger.meta('site')!r}, not {site!r}"
             raise RefusedError(message)
+
+    def trouble(self) -> str:
+        """Why the journal may not take the next row, as a sentence; empty while it can."""
+        free = shutil.disk_usage(self.folder).free
+        if free < LEAST_FREE_BYTES:
+            least = LEAST_FREE_BYTES // 1024
+            return f"{self.database}: {free // 1024} KiB are left on its disk, below {least}; make room, pushes stop"
+        if not self.database.with_name(RESERVE).exists():
+            return f"{self.database}: the reserve for the way back is used up; make room and start the agent again"
+        return ""
 
     def verify(
         self, store: PlanStore, *, checkpoints: Path | None = None, public_key: Path | None = None

@@ -80,6 +80,7 @@ class MemoryAudit:
 
     log: tuple[AuditRow, ...] = ()
     faults: tuple[Finding, ...] = ()
+    full: str = ""
 
     def rows(self) -> Sequence[AuditRow]:
         """The log."""
@@ -88,6 +89,10 @@ class MemoryAudit:
     def verify(self) -> Sequence[Finding]:
         """The faults."""
         return self.faults
+
+    def trouble(self) -> str:
+        """What is given as its trouble."""
+        return self.full
 
 
 @dataclass(slots=True)

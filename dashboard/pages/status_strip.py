@@ -25,7 +25,9 @@ HELD = frozenset({PlanState.PUSHED, PlanState.CONFIRMED})
 def draw(visit: Visit, at: datetime) -> Any:
     """Four tiles that answer what a first look is for."""
     plans = visit.services.plans.all()
-    tiles = [_comfort(visit, at), _running(plans), _waiting(plans), _power(visit, at)]
+    trouble = visit.services.audit.trouble()
+    needed = _tile("Needs you", "The journal is full", trouble, "red") if trouble else _waiting(plans)
+    tiles = [_comfort(visit, at), _running(plans), needed, _power(visit, at)]
     return dmc.SimpleGrid(tiles, cols={"base": 2, "lg": 4}, spacing="md", mb="md")
 
 

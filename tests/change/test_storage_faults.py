@@ -20,8 +20,9 @@ import connectors.audit.ledger as ledger_module
 from connectors.audit.ledger import Ledger
 from connectors.change_control import ChangeControl, FileLock, ManualClock
 from connectors.plan_store import StoreFolder
+from connectors.simulated import Fault
 from twin.errors import OutsideWorldError, RefusedError
-from twin.plan import PlanState
+from twin.plan import PlanState, StepState
 from twin.streams import stream
 
 
@@ -56,6 +57,40 @@ def test_on_a_full_disk_no_write_leaves(tiny_disk: Path) -> None:
     with pytest.raises(OutsideWorldError, match="could not be written"):
         world.push(plan_id)
     assert world.writes() == []
+    assert world.store.record(plan_id).state is PlanState.APPROVED
+
+
+def test_a_disk_that_fills_during_the_push_stops_it_before_a_write_without_its_intent(tiny_disk: Path) -> None:
+    """Filled at the first write: what left has its row, the rest does not leave, and a restart gives all of it back."""
+    world = World(tiny_disk)
+    plan_id = world.approved(make_plan(rooms(9)))
+    decide = world._decide
+
+    def filling(operation: str, point: str) -> Fault:
+        if operation == "apply":
+            fill(tiny_disk)
+        return decide(operation, point)
+
+    world._decide = filling  # type: ignore[method-assign]
+    world.control = world.new_control("p1")
+    with pytest.raises(OutsideWorldError, match="could not be written"):
+        world.push(plan_id)
+    written = {point for operation, point in world.writes() if operation == "apply"}
+    assert 1 <= len(written) < 9
+    journaled = {step.action_id for step in world.store.view(plan_id).steps if step.state is not StepState.PENDING}
+    assert {f"set-{point.partition('/')[0]}" for point in written} <= journaled
+    world.new_control("p2").rollback(plan_id, "olga")
+    assert world.store.record(plan_id).state is PlanState.ROLLED_BACK
+    assert world.own() == {}
+
+
+def test_a_full_disk_is_an_alarm_until_there_is_room_again(tiny_disk: Path) -> None:
+    folder = World(tiny_disk).store_folder
+    assert folder.trouble() == ""
+    fill(tiny_disk)
+    assert "0 KiB are left on its disk" in folder.trouble()
+    (tiny_disk / "ballast").unlink()
+    assert folder.trouble() == ""
 
 
 def test_on_a_full_disk_the_way_back_uses_the_reserve(tiny_disk: Path) -> None:
@@ -70,6 +105,10 @@ def test_on_a_full_disk_the_way_back_uses_the_reserve(tiny_disk: Path) -> None:
     assert world.own() == {}
     assert not (world.store_folder.folder / "reserve.bin").exists()
     assert world.store.record(plan_id).state is PlanState.ROLLED_BACK
+    (tiny_disk / "ballast").unlink()
+    assert "the reserve for the way back is used up" in world.store_folder.trouble()
+    world.open_store()
+    assert world.store_folder.trouble() == ""
 
 
 needs_strace = pytest.mark.skipif(
@@ -115,6 +154,7 @@ def test_a_lock_that_somebody_holds_is_named_after_a_bounded_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process holds the lock: the alarm says which one, nothing is done, and reads go on."""
+    assert ledger_module.LOCK_WAIT_S == 5.0
     monkeypatch.setattr(ledger_module, "LOCK_WAIT_S", 0.2)
     world = World(tmp_path)
     plan_id = world.approved(make_plan(rooms(1)))

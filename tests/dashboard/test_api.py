@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from dashboard_example import Example
 from example_office import EVIL
 
-from dashboard.app import Dashboard
+from dashboard.app import Dashboard, create_dashboard
+from dashboard.callbacks import Visit
+from dashboard.figures.theme import LIGHT
+from dashboard.pages import status_strip
+from dashboard.views import Person, Role
 
 OTTO = {"Authorization": "Bearer tok-otto"}
 VERA = {"Authorization": "Bearer tok-vera"}
@@ -21,6 +26,19 @@ def test_every_path_of_the_document_answers(made: Dashboard) -> None:
     for path, operations in document["paths"].items():
         if "get" in operations and "{" not in path:
             assert client.get(f"/api/v1{path}", headers=OTTO).status_code == 200, path
+
+
+def test_health_is_red_while_the_journal_is_full(world: Example) -> None:
+    """Fault C1: other tools, metrics and the first screen say that nothing is pushed."""
+    sentence = "plans.sqlite: 0 KiB are left on its disk"
+    full = replace(world.services, audit=replace(world.services.audit, full=sentence))
+    client = create_dashboard(full).server.test_client()
+    answer = client.get("/api/v1/health", headers=OTTO)
+    assert (answer.status_code, answer.get_json()["journal"]) == (503, {"ok": False, "trouble": sentence})
+    assert "understudy_journal_ok 0" in client.get("/api/v1/metrics", headers=OTTO).get_data(as_text=True)
+    otto = Person(user="otto", name="Otto", roles=frozenset(Role))
+    strip = status_strip.draw(Visit(person=otto, services=full, theme=LIGHT), full.clock.now())
+    assert "The journal is full" in str(strip)
 
 
 def test_a_token_that_is_not_known_is_refused(made: Dashboard) -> None:

@@ -66,6 +66,8 @@ def agent(
 def prove_log(room: ControlRoom, actor: str) -> list[str]:
     """Proves the log as ``audit verify`` does, says what it found, and leaves a row that it was looked at."""
     found = [f"{finding.row}: {finding.sentence}" for finding in room.folder.verify(room.store)]
+    if trouble := room.folder.trouble():
+        note(f"ALARM {trouble}")
     for sentence in found:
         note(f"ALARM the audit log does not hold: {sentence}")
     room.store.note(actor, "log proved" if not found else "log does not hold", "audit", {"findings": found[:10]})

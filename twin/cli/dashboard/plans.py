@@ -247,6 +247,10 @@ class StoredAudit:
         room = self._rooms.room()
         return room.folder.verify(room.store)
 
+    def trouble(self) -> str:
+        """Why the journal may not take the next row."""
+        return self._rooms.room().folder.trouble()
+
 
 class StoredIdentity:
     """Accounts of the workspace."""

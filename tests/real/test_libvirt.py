@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -26,12 +28,16 @@ from libvirt_moves import (
     wake_daemon,
 )
 
+import connectors.libvirt_hosts.mover as mover_module
+from connectors.change_control import PushSettings
 from connectors.conformance import CHECKS, Trial
 from connectors.libvirt_hosts.connector import LibvirtConnector
 from connectors.libvirt_hosts.moving import Outcome
 from connectors.libvirt_hosts.settings import LibvirtHost, StubbornGuest
+from connectors.simulated.trial_desk import TrialDesk
+from connectors.simulated.trial_site import migrate
 from twin.errors import OutsideWorldError, RefusedError
-from twin.plan import ActionKind, CheckVerdict, Quality
+from twin.plan import ActionKind, CheckVerdict, PlanState, Quality, StepState
 
 pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -346,3 +352,55 @@ def test_rows_of_all_hosts_and_guests_are_fetched(rig, connector) -> None:
     rows = connector.fetch(None, None).set_index("point")["value"]
     assert rows["host/h1/free_bytes"] > 0
     assert 0.0 <= rows["vm/g2/cpu_utilization"] <= 1.5
+
+
+def test_a_killed_qemu_of_the_target_leaves_the_guest_at_its_source(fresh, connector) -> None:
+    slow_down(fresh)
+    work = Background(connector, to_host("h2"))
+    moving(fresh)
+    os.kill(fresh.qemu_pid("h2", "g1"), signal.SIGKILL)
+    assert "stayed" in str(work.end())
+    assert fresh.where("g1") == ["h1"]
+    unbroken(fresh)
+
+
+def test_a_killed_qemu_of_the_source_is_told_as_down_and_nothing_is_started_instead(fresh, connector) -> None:
+    """Downtime beats split brain: the half-filled copy at the target ends too, and a person starts the guest anew."""
+    slow_down(fresh)
+    work = Background(connector, to_host("h2"))
+    moving(fresh)
+    os.kill(fresh.qemu_pid("h1", "g1"), signal.SIGKILL)
+    assert "down" in str(work.end())
+    assert fresh.where("g1") == []
+    assert [host for host in fresh.hosts if fresh.qemu_pid(host, "g1")] == []
+
+
+def test_a_move_is_never_post_copy_nor_unsafe() -> None:
+    """QEMU loses the guest when either side fails after the switch to post-copy: the flag is in no call of a move."""
+    import libvirt
+
+    asked = mover_module._BASE_FLAGS | mover_module._PERSISTENT_FLAGS | libvirt.VIR_MIGRATE_AUTO_CONVERGE
+    assert not asked & (libvirt.VIR_MIGRATE_POSTCOPY | libvirt.VIR_MIGRATE_POSTCOPY_RESUME | libvirt.VIR_MIGRATE_UNSAFE)
+    sources = Path(mover_module.__file__).parent.glob("*.py")
+    assert not any("migrateStartPostCopy" in source.read_text(encoding="utf-8") for source in sources)
+
+
+def test_a_move_that_never_converges_fails_its_step_and_the_push_goes_no_further(fresh, tmp_path: Path) -> None:
+    """Deadline, abort, proof that it stayed, once more, then FAILED: the second move never begins."""
+    connector = LibvirtConnector("hosts", settings(fresh, shortest_deadline_s=4.0))
+    patience = PushSettings(write_timeout_s=1.0, backoff_s=0.2, poll_s=0.1, lease_s=60.0, tries=2)
+    desk = TrialDesk(tmp_path / "plans", {"hosts": connector}, patience)
+    slow_down(fresh, dirty=900)
+    try:
+        plan_id = desk.approved([migrate("g1", "h1", "h2"), migrate("g2", "h2", "h3")])
+        record = desk.push(plan_id)
+    finally:
+        connector.close()
+    told = [json.loads(row.payload) for row in desk.store.audit()]
+    assert "failed" in [one.get("steps", {}).get("move-g1") for one in told]
+    assert "vm/g1/host: the device did not take it after 2 tries" in [one.get("reason") for one in told]
+    states = {step.action_id: step.state for step in desk.store.steps(plan_id)}
+    assert states == {"move-g1": StepState.REVERTED, "move-g2": StepState.PENDING}
+    assert record.state is PlanState.ROLLED_BACK
+    assert (fresh.where("g1"), fresh.where("g2")) == (["h1"], ["h2"])
+    unbroken(fresh)

@@ -250,6 +250,24 @@ def require_feasible(found: SearchResult, goal: Goal) -> None:
     )
 
 
+def require_repeatable(found: SearchResult, again: Mapping[str, float]) -> None:
+    """Nothing when the best candidate gives the same numbers once more, to the last bit.
+
+    Args:
+        found: the search.
+        again: KPIs of its best candidate, run anew with the same seed.
+
+    Raises:
+        RefusedError: they differ; such a plan could not be derived again by whoever is to approve it.
+    """
+    first = found.best.kpis
+    other = [name for name in first if not (first[name] == again[name] or math.isnan(first[name] + again[name]))]
+    if other:
+        name = other[0]
+        message = f"the same seed gave {name} {first[name]!r} and then {again[name]!r}"
+        raise RefusedError(f"{message}: such a plan cannot be derived again, so nothing is proposed; report this bug")
+
+
 def require_reached(found: SearchResult, goal: Goal, saving: Interval) -> None:
     """Nothing when the goal asks for no more than the saving.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from optimizer.goals import Goal, Limits
-from optimizer.proposal import require_feasible, require_reached
+from optimizer.proposal import require_feasible, require_reached, require_repeatable
 from optimizer.search import SearchResult, search
 from optimizer.space import PolicySpace
 from twin.errors import BadInputError, RefusedError
@@ -89,6 +91,17 @@ def test_a_goal_may_name_the_warmest_temperature() -> None:
     assert (goal.name, goal.wanted_percent, goal.warmest_c) == ("energy", 30.0, 22.0)
     assert Goal.parse(goal.text()) == goal
     assert Goal.parse("energy -30% \u2264 22 \u00b0C") == goal
+
+
+def test_a_twin_that_answers_otherwise_the_second_time_makes_no_plan() -> None:
+    """Fault E8: the last bit is enough, and what no run can answer is no difference."""
+    found = searched()
+    best = replace(found.best, kpis={**found.best.kpis, "slav": float("nan")})
+    found = replace(found, best=best)
+    require_repeatable(found, dict(best.kpis))
+    other = {**best.kpis, "hvac_kwh": math.nextafter(best.kpis["hvac_kwh"], 1e9)}
+    with pytest.raises(RefusedError, match=r"the same seed gave hvac_kwh 90\.0 and then 90\.0000000000000"):
+        require_repeatable(found, other)
 
 
 def test_a_limit_that_nothing_keeps_is_infeasible_and_the_nearest_is_named() -> None:

@@ -141,13 +141,15 @@ def searched(rehearsal: Rehearsal, goal: Goal, *, trials: int, seed: int, progre
     """The best policy that keeps its limits, with its effect over the whole ensemble.
 
     Raises:
-        RefusedError: the goal cannot be reached, or not even the lower bound of the saving pays.
+        RefusedError: the goal cannot be reached, not even the lower bound of the saving pays, or the same seed gives
+            another answer.
     """
     from optimizer.goals import GOAL_KPIS, Limits
     from optimizer.proposal import (
         member_savings,
         require_feasible,
         require_reached,
+        require_repeatable,
         require_worthwhile,
         saving_percent,
     )
@@ -162,6 +164,7 @@ def searched(rehearsal: Rehearsal, goal: Goal, *, trials: int, seed: int, progre
         space, rehearsal.quick, goal, limits, weeks=rehearsal.weeks, trials=trials, seed=seed, progress=progress
     )
     require_feasible(found, goal)
+    require_repeatable(found, replace(rehearsal, _machines={}).quick(found.best.policy))
     effect = rehearsal.effect(found.best.policy, progress)
     names = tuple(name for name in GOAL_KPIS[goal.name] if name in effect.delta)
     saving = saving_percent(effect.baseline, effect.delta, names)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from connectors.change_control.caretaker import Caretaker
 from connectors.change_control.desk import HOLDING
 from connectors.change_control.pusher import Pusher
+from connectors.change_control.rollback import Rollback
 from connectors.change_control.session import Session
 from twin.errors import OutsideWorldError, RefusedError
 from twin.plan import Action, PlanState
@@ -172,11 +173,29 @@ class ChangeControl(Caretaker):
 
     def release_all(self, actor: str, reason: str = "release all") -> list[PlanRecord]:
         """Stops every plan of the site and gives every point back, whatever state its plan is in."""
-        return [
-            self.rollback(record.plan_id, actor, reason)
+        holding = [
+            record.plan_id
             for record in self._store.records()
             if record.state in {_S.PUSHING, _S.PAUSED} or (record.state in HOLDING and self._holds(record))
         ]
+        with self._store.urgent():
+            self._release_slots(holding, actor, reason)
+            return [self.rollback(plan_id, actor, reason) for plan_id in holding]
+
+    def _release_slots(self, plan_ids: list[str], actor: str, reason: str) -> None:
+        """The slots of all plans after a holder that died, before the first of them waits for its strays."""
+        session = self._session_if_free(plan_ids[0], actor) if len(plan_ids) > 1 else None
+        if session is None:
+            return
+        try:
+            for plan_id in plan_ids if session.lease.may_stray else []:
+                other = self._session_back(session.lease, plan_id, actor)
+                if other.record().state is not _S.CONFIRMED:
+                    self._store.request_stop(plan_id, actor, reason, hold=False)
+                    self._turn(other, f"{actor}: {reason}")
+                Rollback(other).release_slots()
+        finally:
+            session.lease.release()
 
     def close_by_hand(self, plan_id: str, actor: str, statement: str) -> PlanRecord:
         """Ends a stuck plan with a person's statement of what was found."""

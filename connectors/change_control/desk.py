@@ -84,16 +84,18 @@ class Desk:
                 session.lease.release()
 
     def _roll_back(self, session: Session, reason: str) -> PlanRecord:
-        """Turns at once, and looks at the world when nothing can be on its way to it any more."""
+        """Turns and gives slots back at once; looks at the world when nothing can be on its way to it any more."""
+        self._turn(session, reason)
+        return Rollback(session).run()
+
+    def _turn(self, session: Session, reason: str) -> None:
         if session.record().state is not _S.ROLLING_BACK:
             deadline = self._clock.now() + timedelta(seconds=session.plan.deadlines.rolling_back_s)
             session.commit("rolling back", state=_S.ROLLING_BACK, reason=reason, deadline=deadline)
-        session.lease.let_strays_land()
-        return Rollback(session).run()
 
     def _release_confirmed(self, plan_id: str, actor: str, reason: str) -> PlanRecord:
         """A confirmed plan is final; what it still holds is released without changing its state."""
-        with self._store.urgent(), self._leased() as lease:
+        with self._store.urgent(), self._leased(at_once=True) as lease:
             session = self._session_back(lease, plan_id, actor)
             left = Rollback(session).release_only(reason)
         if left:
@@ -108,9 +110,10 @@ class Desk:
         return Lease(self._store, self._clock, self._settings, self._lock, self._holder)
 
     @contextmanager
-    def _leased(self) -> Iterator[Lease]:
+    def _leased(self, *, at_once: bool = False) -> Iterator[Lease]:
+        """The site for a while; ``at_once`` for what only gives back, before strays of a dead holder have landed."""
         lease = self._lease()
-        lease.acquire()
+        lease.take() if at_once else lease.acquire()
         try:
             yield lease
         except RefusedError:

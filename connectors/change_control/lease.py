@@ -79,7 +79,8 @@ class Lease:
         self._lock = lock
         self._holder = holder
         self._shown_at_s = 0.0
-        self._may_stray = False
+        self.may_stray = False
+        """Whether a write of a holder that did not leave in good order may still reach a device."""
         self.epoch = 0
 
     def acquire(self) -> None:
@@ -101,13 +102,13 @@ class Lease:
             self._outwait()
         self._shown_at_s = self._clock.monotonic()
         self.epoch, clean = self._store.take_lease(self._holder)
-        self._may_stray = not clean
+        self.may_stray = not clean
 
     def let_strays_land(self) -> None:
-        """Waits as long as a write of a holder that did not leave in good order may still reach a device."""
-        if self._may_stray:
+        """Waits until no such write can come any more."""
+        if self.may_stray:
             self._pass(self._settings.write_timeout_s)
-        self._may_stray = False
+        self.may_stray = False
         self.renew()
 
     def _outwait(self) -> None:
@@ -167,7 +168,7 @@ class Lease:
     def release(self) -> None:
         """Leaves in good order, unless strays may still land; a lease that is already lost is left as it is."""
         with suppress(FencedError):
-            self._store.beat(self.epoch, clean=not self._may_stray)
+            self._store.beat(self.epoch, clean=not self.may_stray)
         self._lock.free()
 
     def drop(self) -> None:

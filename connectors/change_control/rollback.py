@@ -25,11 +25,30 @@ class Rollback:
 
     def run(self) -> PlanRecord:
         """The record after the way back: rolled back, or stuck with the list of what is not known to be undone."""
-        touched = [step for step in self._s.steps().values() if step.touched and step.action_id in self._actions]
-        for record in reversed(touched):
+        self.give_back_at_once()
+        for record in reversed(self._touched()):
             self._undo(record)
         self._let_stray_writes_land()
         return self._finish()
+
+    def give_back_at_once(self) -> None:
+        """Relinquishes our slots while a write of a dead process may still be on its way, and lets it land after that.
+
+        An empty slot takes nothing from anybody, so people need not wait for it. What is claimed waits: every target is
+        looked at when nothing can come any more, and what came late is released then.
+        """
+        if self._s.lease.may_stray:
+            self.release_slots()
+            self._s.lease.let_strays_land()
+
+    def release_slots(self) -> None:
+        """One release for every slot that may be ours; nothing is claimed by it."""
+        for record in reversed(self._touched()):
+            if self._s.is_slotted(action := self._actions[record.action_id]):
+                self._release(action, record)
+
+    def _touched(self) -> list[StepRecord]:
+        return [step for step in self._s.steps().values() if step.touched and step.action_id in self._actions]
 
     def _let_stray_writes_land(self) -> None:
         """Waits out writes without a reply, then looks again at every target that any process ever wrote to."""
@@ -41,9 +60,9 @@ class Rollback:
 
     def release_only(self, reason: str) -> list[str]:
         """Releases what a final plan still holds; points that are not known to be free."""
-        for record in reversed([step for step in self._s.steps().values() if step.touched]):
-            if record.action_id in self._actions:
-                self._undo(record)
+        self.give_back_at_once()
+        for record in reversed(self._touched()):
+            self._undo(record)
         left = [self._name(step) for step in self._s.steps().values() if step.touched]
         self._s.commit("released", evidence={"reason": reason, "left": left})
         return left

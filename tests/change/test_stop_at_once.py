@@ -5,15 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 
 import pytest
 from change_world import ROOMS, room_step, setpoint
 from gateway import Gateway, serving
 from pushing_process import SETTINGS, desk_at
 
+from connectors.change_control import PushSettings
 from connectors.simulated.trial_desk import TrialDesk
 from twin.errors import RefusedError
 from twin.plan import NEXT, PlanState
@@ -34,9 +35,9 @@ class Stopped:
         self.pusher: subprocess.Popen[str] | None = None
         self.plan_id = ""
 
-    def begin(self, rooms: int = 6, **changes: object) -> None:
+    def begin(self, rooms: Sequence[str] = ROOMS[:6], **changes: object) -> None:
         """A push in a process of its own, of which the first write has reached the world."""
-        self.plan_id = self.desk.approved([room_step(room) for room in ROOMS[:rooms]], **changes)
+        self.plan_id = self.desk.approved([room_step(room) for room in rooms], **changes)
         command = [sys.executable, str(HERE / "pushing_process.py"), str(self.folder), str(self.gateway.port)]
         self.pusher = subprocess.Popen([*command, self.plan_id], cwd=HERE.parents[1], stdout=subprocess.PIPE, text=True)
         until(lambda: self.gateway.writes >= 1)
@@ -58,6 +59,7 @@ class Stopped:
         until(lambda: other.store.record(self.plan_id).state in {PlanState.ROLLING_BACK, PlanState.ROLLED_BACK}, 30.0)
         self.turned_s = time.monotonic() - asked
         thread.join()
+        self.ended_at = time.monotonic()
         return asked
 
     def last_forward(self) -> float:
@@ -92,7 +94,7 @@ def in_the_middle_of_a_write(site: Stopped) -> None:
 
 
 def while_a_wave_settles(site: Stopped) -> None:
-    site.begin(rooms=2, settle_s=60.0)
+    site.begin(ROOMS[:2], settle_s=60.0)
     until(lambda: site.gateway.writes == 2)
     time.sleep(0.5)
 
@@ -115,7 +117,7 @@ def test_a_stop_ends_a_running_push_within_a_second(site: Stopped, moment: Calla
 
 
 def test_a_stop_turns_a_plan_whose_pusher_was_killed_within_a_second(site: Stopped) -> None:
-    """The state turns at once; the releases wait until no write of the dead can be on its way any more."""
+    """State and slots turn at once; that nothing came late is looked at when no write of the dead can come any more."""
     site.begin()
     assert site.pusher is not None
     site.pusher.kill()
@@ -123,8 +125,44 @@ def test_a_stop_turns_a_plan_whose_pusher_was_killed_within_a_second(site: Stopp
     asked = site.stop()
     assert site.turned_s < AT_MOST_S
     assert site.last_forward() < asked
-    assert site.first_release() - asked >= SETTINGS.write_timeout_s
+    assert site.first_release() - asked < AT_MOST_S
+    assert site.ended_at - asked >= SETTINGS.write_timeout_s
     assert (site.state(), site.gateway.own) == (PlanState.ROLLED_BACK, {})
+
+
+def test_a_write_of_a_killed_pusher_that_lands_after_the_release_is_taken_back(site: Stopped) -> None:
+    """The dead pusher's last write reaches the gateway a second after our release: the look at the end finds it."""
+    site.begin()
+    assert site.pusher is not None
+    site.pusher.kill()
+    site.pusher.communicate()
+    room = setpoint("room-0")
+    late = Timer(SETTINGS.write_timeout_s / 2, lambda: site.gateway.own.update({room: 25.0}))
+    late.start()
+    asked = site.stop()
+    late.join()
+    assert site.first_release() - asked < SETTINGS.write_timeout_s / 2
+    assert (site.state(), site.gateway.own) == (PlanState.ROLLED_BACK, {})
+
+
+def test_a_hundred_points_are_given_back_within_five_seconds_of_a_stop_after_a_kill(tmp_path: Path) -> None:
+    """Acceptance of the way back, with a patience for the dead pusher's last write that is longer than that."""
+    points = [f"room-{number}" for number in range(100)]
+    with serving({setpoint(room): 24.0 for room in points}) as gateway:
+        site = Stopped(tmp_path / "plans", gateway)
+        site.begin(points, settle_s=60.0, rooms_in_site=500)
+        until(lambda: gateway.writes >= 100)
+        assert site.pusher is not None
+        site.pusher.kill()
+        site.pusher.communicate()
+        patient = TrialDesk(site.folder, site.desk.control._connectors, PushSettings(write_timeout_s=6.0))
+        asked = time.monotonic()
+        patient.control.release_all("gina")
+        released = [at - asked for at, _, value in gateway.log if value is None]
+        assert (len(released), gateway.own) == (100, {})
+        assert max(released) < 5.0
+        assert time.monotonic() - asked > 6.0
+        assert site.state() is PlanState.ROLLED_BACK
 
 
 def test_a_stop_ends_a_paused_plan_within_a_second(site: Stopped) -> None:
@@ -138,7 +176,7 @@ def test_a_stop_ends_a_paused_plan_within_a_second(site: Stopped) -> None:
 
 
 def test_a_stop_ends_a_pushed_plan_within_a_second(site: Stopped) -> None:
-    site.begin(rooms=3)
+    site.begin(ROOMS[:3])
     assert site.ended() == PlanState.PUSHED
     asked = site.stop()
     assert site.turned_s < AT_MOST_S
@@ -158,7 +196,7 @@ def test_a_second_stop_while_it_rolls_back_changes_nothing(site: Stopped) -> Non
 
 def test_a_stop_of_a_stuck_plan_takes_the_way_back_anew_within_a_second(site: Stopped) -> None:
     guard = Guard(name="gone", connector="building", point="nowhere", low=0.0, high=1.0)
-    site.begin(rooms=2, guards=[guard], settle_s=0.5)
+    site.begin(ROOMS[:2], guards=[guard], settle_s=0.5)
     assert site.ended() == PlanState.PAUSED
     site.gateway.dies_after = site.gateway.writes
     assert site.desk.control.rollback(site.plan_id, "gina").state is PlanState.STUCK

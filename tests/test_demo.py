@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from demo_once import told_by_the_demo, understudy
+
+from twin.cli.control_room import open_control_room
+from twin.cli.savings import verified
+from twin.cli.telemetry import reopened_reports
+from twin.cli.workspace import Workspace
 
 pytestmark = [
     pytest.mark.slow,
@@ -86,6 +95,33 @@ def test_measuring_again_makes_a_new_version(
     done = understudy(*command)
     assert done.returncode == 0, done.stderr
     assert {one["version"] for one in json.loads(done.stdout)["savings"]} == {2}
+
+
+def test_rows_that_come_late_open_a_measured_period_again_as_a_new_version(
+    story: dict[str, Any], workspace: Path, tmp_path: Path
+) -> None:
+    """Six hours of a meter are withheld, measured without, and then delivered: the old version stays as it was."""
+    copy = tmp_path / "late"
+    shutil.copytree(workspace, copy)
+    here, room = Workspace.at(copy), open_control_room(copy, connectors={})
+    plan_id = story["plan"]["id"]
+    end = room.store.verifications(plan_id)[0].end
+    file = copy / "var" / "telemetry" / f"{end:%Y-%m}.parquet"
+    rows = pq.read_table(file)
+    stamps = rows["timestamp"].to_pandas()
+    late = (rows["point"].to_pandas() == "hvac_electric_power") & (stamps >= end - timedelta(hours=6)) & (stamps < end)
+    pq.write_table(rows.filter(pa.array(~late)), file)
+    before = {one.meter: one for one in verified(Workspace.at(copy), room, plan_id, "facility-lead", end)}
+    assert reopened_reports(copy) == []
+    here.telemetry.append(rows.filter(pa.array(late)).to_pandas())
+    told = {str(one["meter"]): one for one in reopened_reports(copy)}
+    assert told["hvac_kwh"]["version"] == before["hvac_kwh"].version + 1
+    assert told["hvac_kwh"]["why"] == f"+6 hours of telemetry since version {before['hvac_kwh'].version}"
+    kept = [one for one in room.store.verifications(plan_id) if one.meter == "hvac_kwh"]
+    assert before["hvac_kwh"] in kept
+    assert kept[-1].points == before["hvac_kwh"].points + 6
+    assert reopened_reports(copy) == []
+    assert room.folder.verify(room.store) == []
 
 
 def test_forecasts_are_kept_for_the_dashboard(story: dict[str, Any], workspace: Path) -> None:

@@ -93,7 +93,7 @@ def ingest(
     if moved := misplaced(site_file.site, live.values()):
         done = replace(done, findings=(*done.findings, *moved))
         telemetry.record(done.findings)
-    drifts = blocking_drifts(workspace)
+    drifts, anew_reports = blocking_drifts(workspace), reopened_reports(workspace)
     dead = {name: state.told for name, state in health.items() if not state.ok}
     for name, why in dead.items():
         note(f"connector {name} delivered nothing: {why}")
@@ -104,18 +104,36 @@ def ingest(
                 "health_file": str(telemetry.health_file),
                 "failed_connectors": dead,
                 "drift": list(drifts),
+                "reopened": anew_reports,
             }
         )
     else:
         _show(done)
         for sentence in drifts:
             say(f"  ! drift: {sentence}")
+        for one in anew_reports:
+            say(f"  ! savings: plan {str(one['plan_id'])[:12]}, {one['meter']}: version {one['version']}, {one['why']}")
     if follow is not None:
         reached = starts | {name: state.reached for name, state in health.items() if state.reached}
         Follower(LiveIntake(site_file, telemetry, source or ()), telemetry, live, clock).run(follow, reached)
     for connector in live.values():
         connector.close()
     return 4 if dead and follow is None else 0
+
+
+def reopened_reports(folder: Path) -> list[dict[str, object]]:
+    """Savings reports that got a new version since telemetry of their period has come late; none without plans."""
+    from twin.cli.control_room import open_control_room
+    from twin.cli.savings import reopened
+    from twin.cli.workspace import Workspace
+
+    if not (folder / "var" / "plans").is_dir():
+        return []
+    room = open_control_room(folder, connectors={})
+    return [
+        {"plan_id": one.plan_id, "meter": one.meter, "version": one.version, "why": one.sentences[-1]}
+        for one in reopened(Workspace.at(folder), room, "ingest")
+    ]
 
 
 def _starts(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -21,6 +21,7 @@ from twin.errors import BadInputError
 from twin.plan import StepState
 from twin.plans.document import Interval, Plan
 from twin.plans.records import StepRecord
+from twin.text.canonical import LATER
 
 Array = NDArray[np.float64]
 
@@ -69,6 +70,8 @@ class Verification:
     confidence: float = CONFIDENCE
     version: int = 1
     supersedes: str = ""
+    data_digest: str = field(default="", metadata=LATER)
+    """Of the telemetry of the period, so that rows which come late are noticed."""
 
 
 def lag_1(residuals: Array) -> float:

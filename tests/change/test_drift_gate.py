@@ -48,6 +48,16 @@ def test_a_replaced_fan_and_a_changed_schedule_block_plans_within_two_days(
     assert f"since {fan.since:%Y-%m-%d %H:%M} UTC by {fan.size / 1000:+.2f} kW" in fan.sentence()
 
 
+def test_a_sensor_stuck_at_a_plausible_value_is_told_by_the_residual_of_the_twin_too(workspace: Path) -> None:
+    """Fault A7: 25.5 degC could be; with what the twin expects beside it, it is drift, and plans are blocked."""
+    here = Workspace.at(workspace)
+    record = changed(here.site, days=DAYS)
+    record.zone_temperature_c[31 * 96 :, 1] = 25.5
+    room = next(one for one in watch(fill(workspace, record)).drifts if one.series == "south")
+    assert room.blocks
+    assert abs(room.since - CHANGED_AT) < timedelta(days=1)
+
+
 def test_a_room_that_reads_two_kelvin_more_for_good_is_drift(workspace: Path) -> None:
     """What stays is no outlier to be cleaned away: it is told with its size, and nothing is planned on it."""
     here = Workspace.at(workspace)

@@ -331,9 +331,19 @@ def test_a_paused_push_goes_on_where_it_stopped(world: World) -> None:
 
 
 def test_a_watching_point_that_goes_silent_during_the_push_pauses_it(world: World) -> None:
-    plan_id = world.approved(make_plan(rooms(2)))
-    world.clock._advance = lambda _: world.fail("read", temperature("room-0"), *[Fault.OFFLINE] * 99)
-    assert world.push(plan_id).state is PlanState.PAUSED
+    """The feed stops while the wave settles: the push holds within the age that the guard allows."""
+    plan = make_plan(rooms(2))
+    plan_id, silent = world.approved(plan), list[float]()
+
+    def stop_the_feed(_: float) -> None:
+        silent.append(world.clock.monotonic())
+        world.fail("read", temperature("room-0"), *[Fault.OFFLINE] * 99)
+
+    world.clock._advance = stop_the_feed
+    record = world.push(plan_id)
+    assert record.state is PlanState.PAUSED
+    assert "cannot be read; unknown is not good" in record.reason
+    assert world.clock.monotonic() - silent[0] <= min(guard.max_age_s for guard in plan.guards)
 
 
 def test_a_document_changed_while_its_values_are_in_force_can_still_be_rolled_back(world: World) -> None:

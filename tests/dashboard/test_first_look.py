@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from dashboard_example import example
+
+from dashboard.callbacks import Visit
+from dashboard.figures.theme import LIGHT
 from dashboard.pages.findings import gathered
+from dashboard.pages.now_shown import moment_line
 from dashboard.pages.status_strip import outside
-from dashboard.views import FindingView, Sample, Severity
+from dashboard.views import FindingView, Person, Sample, Severity
 from twin.site import ComfortBand
 
 AT = datetime(2023, 7, 12, 14, tzinfo=UTC)
@@ -33,3 +38,14 @@ def test_the_same_trouble_at_many_points_is_one_line() -> None:
         "3 points: 4 steps are missing (a …)",
         "d: stuck at 21.0 °C",
     ]
+
+
+def test_telemetry_that_ended_is_shown_with_its_age_and_never_as_the_present() -> None:
+    """Fault A13: three hours of silence are said beside the moment; a chosen moment of the past is no silence."""
+    world = example()
+    person = Person(user="otto", name="Otto", roles=frozenset())
+    visit = Visit(person=person, services=world.services, theme=LIGHT)
+    then = world.clock.now() - timedelta(hours=3)
+    assert "telemetry ended 3 h ago" in str(moment_line(visit, then, "live"))
+    assert "ended" not in str(moment_line(visit, then, "pick"))
+    assert "ended" not in str(moment_line(visit, world.clock.now(), "live"))

@@ -282,6 +282,20 @@ def test_a_vm_moved_by_hand_after_our_move_is_not_moved_back(world: World) -> No
     assert world.hosts.placement()["v2"] == "h2"
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_host_that_people_switch_themselves_stays_as_they_left_it(world: World, when: str) -> None:
+    """Off by hand before our step: nothing of ours to undo. On by hand after it: that is theirs, and stays on."""
+    plan_id = world.approved(make_plan([power_off("h2")]))
+    if when == "before":
+        world.hosts.operate("host/h2/power", "off")
+    world.push(plan_id)
+    if when == "after":
+        world.hosts.operate("host/h2/power", "on")
+    assert world.control.rollback(plan_id, "olga").state is PlanState.ROLLED_BACK
+    assert world.hosts.is_on("h2") is (when == "after")
+    assert len(world.writes()) == (0 if when == "before" else 1)
+
+
 @pytest.mark.parametrize("way", ["resume", "rollback"])
 def test_two_copies_left_by_a_broken_move_are_settled_on_the_record(world: World, monkeypatch, way: str) -> None:
     """The guest cannot be read while it runs twice."""

@@ -31,6 +31,16 @@ def _no_wait_for_stray_writes() -> Patches:
     return ((Lease, "_pass", lambda *_: None),)
 
 
+def _claims_before_strays_have_landed() -> Patches:
+    """Slots are given back at once, which is right, and called free in the same breath, which is not."""
+
+    def at_once(self: Rollback) -> None:
+        if self._s.lease.may_stray:
+            self.release_slots()
+
+    return ((Rollback, "give_back_at_once", at_once),)
+
+
 def _one_big_wave() -> Patches:
     return (
         (waves_module, "ROOM_SHARE", 1.0),
@@ -202,6 +212,7 @@ def _no_preflight() -> Patches:
 
 MORE: Mapping[str, Callable[[], Patches]] = {
     "no wait for stray writes of the holder before": _no_wait_for_stray_writes,
+    "called free before late writes have landed": _claims_before_strays_have_landed,
     "all rooms in one wave": _one_big_wave,
     "a pause has no deadline": _pause_without_deadline,
     "a pause takes a stop back": _pause_weakens_stop,

@@ -158,14 +158,17 @@ class ResultsFolder:
     def write_series(
         self, scenario: Scenario, series: Mapping[str, NDArray[np.float32]], times: NDArray[np.int64]
     ) -> None:
-        """Series of the first draw as Parquet; ``timestamp`` is UTC."""
+        """Series of the first draw as Parquet; ``timestamp`` is UTC.
+
+        Without dictionaries, which measured values only make slower to write, and files larger.
+        """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         stamps = pa.array(times, type=pa.timestamp("us", tz="UTC"))
         table = pa.table({"timestamp": stamps, **{name: pa.array(values) for name, values in series.items()}})
         place = self.path / "series" / f"{scenario.index:04d}.parquet"
-        _replace(place, lambda file: pq.write_table(table, file, compression="zstd"))
+        _replace(place, lambda file: pq.write_table(table, file, compression="zstd", use_dictionary=False))
 
     def write_migrations(self, scenario: Scenario, migrations: Sequence[Migration], start: datetime) -> None:
         """Live migrations of the first draw as Parquet; ``at`` is UTC. Nothing where there were none."""

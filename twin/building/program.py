@@ -217,11 +217,12 @@ def _offsets(zone: tzinfo, hours: NDArray[np.int64]) -> Array:
 
 def _windows(site: Site, points: Mapping[str, float], day: NDArray[np.int64]) -> Array:
     """Operating hours of every day from the one before the first on, shape (D, U, 2). [h]"""
-    days = [date.fromordinal(int(day[0]) - 1 + ahead) for ahead in range(int(day[-1] - day[0]) + 2)] if len(day) else []
-    kind = [DAY_KEYS.index("holidays") if when in site.holidays else when.weekday() for when in days]
+    days = np.arange(day[0] - 1, day[-1] + 1) if len(day) else day
+    kind = (days - 1) % 7
+    kind[np.isin(days, [when.toordinal() for when in site.holidays])] = DAY_KEYS.index("holidays")
     spans = np.empty((len(DAY_KEYS), len(site.air_handlers), 2))
     for row, key in enumerate(DAY_KEYS):
         for u, unit in enumerate(site.air_handlers):
             start, stop = points[f"{unit.id}/hours_{key}_start_h"], points[f"{unit.id}/hours_{key}_stop_h"]
             spans[row, u] = (start, stop + 24.0 if stop < start else stop)
-    return np.ascontiguousarray(spans[np.array(kind, dtype=np.int64)])
+    return np.ascontiguousarray(spans[kind])

@@ -2,8 +2,9 @@
 
 Both are measured in this session as CPU seconds of this process, after a warm-up, medians of three or more.
 EnergyPlus runs the medium office with its own schedules at the same 15-minute steps, without any callback of ours; its
-CPU time holds its sizing run, as every run of it does. A single twin run is a whole one, with its SimPy events
-and results; a batch is a scenario batch as ``understudy scenario run`` makes it, with 8 sets of parameters and 8 seeds
+CPU time holds its sizing run, as every run of it does. A single twin run is a whole one: parameters, program and sun
+anew, its SimPy events, all series and the KPIs; only the local hours of the year and the machine code are kept from the
+run before. A batch is a scenario batch as ``understudy scenario run`` makes it, with 8 sets of parameters and 8 seeds
 for each policy, which share drivers and sun and run eight at once.
 """
 
@@ -42,10 +43,9 @@ def measure(chosen: argparse.Namespace) -> Document:
     """All measures."""
     site = medium_office_chicago()
     drivers = _drivers(site, chosen.seed)
-    parameters = Parameters({})
-    simulate(site, parameters, drivers, site.operation)
-    simulate(site, parameters, drivers, site.operation)
-    single_s = median(_cpu_s(lambda: kpis(simulate(site, parameters, drivers, site.operation), site)) for _ in range(7))
+    for _ in range(2):
+        _single(site, drivers)
+    single_s = median(_cpu_s(lambda: _single(site, drivers)) for _ in range(7))
     batch_s = _batch_s(site, drivers, 2 if chosen.quick else 6)
     energyplus_s = median(_energyplus_year_s(quick=chosen.quick) for _ in range(3))
     return {
@@ -55,8 +55,12 @@ def measure(chosen: argparse.Namespace) -> Document:
         "ratio_single": energyplus_s / single_s,
         "ratio_batch": energyplus_s / batch_s,
         "scenario_years_per_min_per_core": 60.0 / batch_s,
-        "scaling": _scaling(site, drivers, parameters, (15, 150) if chosen.quick else (15, 150, 1500)),
+        "scaling": _scaling(site, drivers, (15, 150) if chosen.quick else (15, 150, 1500)),
     }
+
+
+def _single(site: Site, drivers: Drivers) -> dict[str, float]:
+    return kpis(simulate(site, Parameters({}), drivers, site.operation), site)
 
 
 def _cpu_s(job: Callable[[], object]) -> float:
@@ -123,9 +127,9 @@ def _energyplus(first: date, last: date) -> Callable[[], object]:
     return EnergyPlusRun(model, None).run
 
 
-def _scaling(site: Site, drivers: Drivers, parameters: Parameters, sizes: tuple[int, ...]) -> list[Document]:
+def _scaling(site: Site, drivers: Drivers, sizes: tuple[int, ...]) -> list[Document]:
     """Cost per zone and 15-minute step in buildings made of copies of the medium office, 28 days."""
-    rows: list[Document] = []
+    rows, parameters = list[Document](), Parameters({})
     for zones in sizes:
         copies = zones // len(site.zones)
         large, met = _copied(site, copies), _copied_drivers(drivers, copies, 28 * 96)

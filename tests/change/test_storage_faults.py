@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from change_world import START, World, make_plan, rooms
+from change_world import PASSWORD, START, World, make_plan, rooms
+from test_cli_plans import proposed, workspace
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from push_harness.kills import faults_after, in_child, prepare, push
@@ -21,9 +22,16 @@ from connectors.audit.ledger import Ledger
 from connectors.change_control import ChangeControl, FileLock, ManualClock
 from connectors.plan_store import StoreFolder
 from connectors.simulated import Fault
+from dashboard.app import create_dashboard
+from twin.cli import run
+from twin.cli.dashboard.rooms import Rooms
+from twin.cli.dashboard.services import services_of
+from twin.cli.telemetry import reopened_reports
 from twin.errors import OutsideWorldError, RefusedError
 from twin.plan import PlanState, StepState
 from twin.streams import stream
+
+__all__ = ["workspace"]
 
 
 @pytest.fixture
@@ -209,6 +217,22 @@ def test_an_emptied_database_is_refused(tmp_path: Path) -> None:
     world.store_folder.database.write_bytes(b"")
     with pytest.raises(RefusedError, match="emptied or swapped"):
         world.open_store()
+
+
+def test_beside_an_emptied_database_commands_leave_with_three_and_the_sign_in_page_says_why(workspace: Path) -> None:
+    """Accounts stand in it too: nobody can prove who they are, so the dashboard shows the reason and nothing else."""
+    plan = proposed(workspace)
+    database = workspace / "var" / "plans" / "plans.sqlite"
+    for part in database.parent.glob("plans.sqlite*"):
+        part.unlink()
+    database.write_bytes(b"")
+    at = ["--workspace", str(workspace)]
+    assert [run(argv) for argv in (["plan", "list", *at], ["plan", "push", plan.id, "--as", "olga", *at])] == [3, 3]
+    assert reopened_reports(workspace) == []
+    page = create_dashboard(services_of(Rooms(workspace))).server.test_client()
+    answer = page.post("/signin", data={"user": "olga", "password": PASSWORD}, headers={"Origin": "http://localhost"})
+    assert answer.status_code == 403
+    assert "it was emptied or swapped. Restore the right file" in answer.get_data(as_text=True)
 
 
 def test_last_weeks_copy_is_found_by_the_checkpoints_and_nothing_is_pushed(tmp_path: Path) -> None:

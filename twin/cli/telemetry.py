@@ -22,7 +22,7 @@ from twin.cli.output import (
     say,
     var,
 )
-from twin.errors import BadInputError
+from twin.errors import BadInputError, UnderstudyError
 from twin.ports import Clock, LiveSource
 
 if TYPE_CHECKING:
@@ -122,17 +122,23 @@ def ingest(
 
 
 def reopened_reports(folder: Path) -> list[dict[str, object]]:
-    """Savings reports that got a new version since telemetry of their period has come late; none without plans."""
+    """Savings reports that got a new version since telemetry of their period has come late; none without plans.
+
+    Telemetry is taken in whatever the journal does: what is wrong with it is said.
+    """
     from twin.cli.control_room import open_control_room
     from twin.cli.savings import reopened
     from twin.cli.workspace import Workspace
 
     if not (folder / "var" / "plans").is_dir():
         return []
-    room = open_control_room(folder, connectors={})
+    try:
+        found = reopened(Workspace.at(folder), open_control_room(folder, connectors={}), "ingest")
+    except UnderstudyError as error:
+        note(f"savings reports were not looked at again: {error}")
+        return []
     return [
-        {"plan_id": one.plan_id, "meter": one.meter, "version": one.version, "why": one.sentences[-1]}
-        for one in reopened(Workspace.at(folder), room, "ingest")
+        {"plan_id": one.plan_id, "meter": one.meter, "version": one.version, "why": one.sentences[-1]} for one in found
     ]
 
 

@@ -85,7 +85,7 @@ def dossier(visit: Visit, one: PlanView) -> Any:
         dcc.Store(id="plan-id", data=plan.id),
         dmc.Grid(
             [
-                dmc.GridCol(_about(visit, one), span=12),
+                dmc.GridCol(about(visit, one), span=12),
                 dmc.GridCol(_effects(visit, plan), span=half),
                 dmc.GridCol(_risks(visit, plan), span=half),
                 dmc.GridCol(_actions(visit, one), span=12),
@@ -118,7 +118,8 @@ def _buttons(visit: Visit, one: PlanView) -> list[Any]:
     return parts
 
 
-def _about(visit: Visit, one: PlanView) -> Any:
+def about(visit: Visit, one: PlanView) -> Any:
+    """The state of a plan, who proposed it, and when its values are given back."""
     zone, plan = visit.services.site.time_zone, one.plan
     facts = [
         fact("State", state_badge(one.record.state)),

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from dashboard_example import example
+from example_plans import example_plan, plan_view
 
 from dashboard.callbacks import Visit
 from dashboard.figures.theme import LIGHT
 from dashboard.pages.findings import gathered
 from dashboard.pages.now_shown import moment_line
+from dashboard.pages.plans import about, action_rows
 from dashboard.pages.status_strip import outside
 from dashboard.views import FindingView, Person, Sample, Severity
+from twin.plan import PlanState, StepState
 from twin.site import ComfortBand
 
 AT = datetime(2023, 7, 12, 14, tzinfo=UTC)
@@ -49,3 +52,22 @@ def test_telemetry_that_ended_is_shown_with_its_age_and_never_as_the_present() -
     assert "telemetry ended 3 h ago" in str(moment_line(visit, then, "live"))
     assert "ended" not in str(moment_line(visit, then, "pick"))
     assert "ended" not in str(moment_line(visit, world.clock.now(), "live"))
+
+
+def test_the_screens_say_what_holds_which_point_and_until_when() -> None:
+    """Fault B19: a plan whose pusher is gone is in force; each of its points has its state and the end of its hold."""
+    world = example()
+    person = Person(user="otto", name="Otto", roles=frozenset())
+    visit = Visit(person=person, services=world.services, theme=LIGHT)
+    left = plan_view(example_plan(), PlanState.PUSHING, (StepState.VERIFIED, StepState.INTENT, StepState.PENDING))
+    rows = action_rows(visit, left)
+    assert [(row["point"], row["state"]) for row in rows] == [
+        ("ahu 0/supply_air_max_c", "verified"),
+        ("ahu 1/supply_air_max_c", "intent"),
+        ("ahu 2/supply_air_max_c", "pending"),
+    ]
+    until = left.plan.hold_until.astimezone(world.services.site.time_zone)
+    assert all(f"{until:%H:%M}" in row["expiry"] for row in rows)
+    page = str(about(visit, left))
+    assert "Released at" in page
+    assert f"{until:%H:%M}" in page

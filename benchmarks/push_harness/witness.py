@@ -54,6 +54,8 @@ class Witness:
         self.shown: dict[str, Reading] = {}
         self.good_look: dict[str, tuple[int, Reading]] = {}
         self.last_send: dict[str, int] = {}
+        self.given_back: set[str] = set()
+        """Actions whose release was sent after their last forward write."""
         self.last_apply_s = 0.0
         self.unanswered_s: dict[str, float] = {}
         self.stray: dict[str, int] = {}
@@ -126,6 +128,7 @@ class Witness:
             return
         self.last_apply_s, self.guard_gap_s = self.now_s(), 0.0
         self.last_send[action.point] = self.tick()
+        self.given_back.discard(action.id)
         if action not in [step.action for step in plan.steps()]:
             self.violate(f"sent what nobody approved: {action.point} = {action.value}")
             return
@@ -180,8 +183,10 @@ class Witness:
         steps = self.world.peek().steps(plan.id)
         mine = next((s for s in steps if s.action_id == receipt.action_id), None)
         later = [s for s in steps if mine and s.position > mine.position and s.touched]
-        if any(s.state is not StepState.REVERT_FAILED for s in later):
+        sent = {s.action_id for s in later if s.state is StepState.REVERT_INTENT} & self.given_back
+        if any(s.state is not StepState.REVERT_FAILED and s.action_id not in sent for s in later):
             self.violate(f"{receipt.point} was undone before what came after it")
+        self.given_back.add(receipt.action_id)
 
     def after_write(self) -> None:
         """People win: what an operator holds never changes by us."""

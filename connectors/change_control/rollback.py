@@ -42,10 +42,14 @@ class Rollback:
             self._s.lease.let_strays_land()
 
     def release_slots(self) -> None:
-        """One release for every slot that may be ours; nothing is claimed by it."""
+        """One release for every slot that may be ours, last first; nothing is claimed by it.
+
+        It ends at the first target without a slot: what came before that is undone after it, and it has to wait.
+        """
         for record in reversed(self._touched()):
-            if self._s.is_slotted(action := self._actions[record.action_id]):
-                self._release(action, record)
+            if not self._s.is_slotted(action := self._actions[record.action_id]):
+                return
+            self._release(action, record)
 
     def _touched(self) -> list[StepRecord]:
         return [step for step in self._s.steps().values() if step.touched and step.action_id in self._actions]

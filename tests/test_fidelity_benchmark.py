@@ -105,13 +105,18 @@ def test_only_the_report_set_counts_in_the_summary() -> None:
         {"set": "report", "kind": "single", "error_points": 1.0, "covered": True, "low_pct": 1.0, "high_pct": 3.0},
         {"set": "report", "kind": "combined", "error_points": 3.0, "covered": False, "low_pct": 4.0, "high_pct": 8.0},
     ]
-    rows = [{**row, "discomfort_covered": row["set"] == "report"} for row in rows]
+    gas = [{"predicted_pct": value, "realised_pct": 10.0} for value in (90.0, 12.0, 6.0)]
+    rows = [
+        {**row, "discomfort_covered": row["set"] == "report", "end_uses": {"gas": used}}
+        for row, used in zip(rows, gas, strict=True)
+    ]
     judged = summary(rows)
     assert judged["mean_abs_error_points"] == pytest.approx(2.0)
     assert judged["max_abs_error_points_single"] == pytest.approx(1.0)
     assert judged["coverage_pct"] == pytest.approx(50.0)
     assert judged["mean_width_points"] == pytest.approx(3.0)
     assert judged["discomfort_coverage_pct"] == pytest.approx(100.0)
+    assert judged["end_use_error_points"] == {"gas": {"mean": pytest.approx(3.0), "max": pytest.approx(4.0)}}
 
 
 @cache

@@ -147,7 +147,15 @@ def summary(rows: Sequence[Document]) -> Document:
         "coverage_pct": _percent(report, "covered"),
         "mean_width_points": float(widths.mean()) if len(widths) else None,
         "discomfort_coverage_pct": _percent(report, "discomfort_covered"),
+        "end_use_error_points": {use: found for use in END_USES if (found := _use_errors(report, use))},
     }
+
+
+def _use_errors(rows: Sequence[Document], use: str) -> Document:
+    """Errors of an end use's saving, in points of its use under normal operation; empty where there is none."""
+    pairs = [cast("dict[str, dict[str, float]]", row["end_uses"]).get(use) for row in rows]
+    errors = [abs(pair["predicted_pct"] - pair["realised_pct"]) for pair in pairs if pair]
+    return {"mean": float(np.mean(errors)), "max": float(np.max(errors))} if errors else {}
 
 
 def _percent(rows: Sequence[Document], flag: str) -> float | None:

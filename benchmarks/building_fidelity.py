@@ -54,9 +54,10 @@ QUICK_TRIALS = 2
 
 
 def more_options(parser: argparse.ArgumentParser) -> None:
-    """``--building``."""
+    """``--building`` and ``--set``."""
     known = (*RECORDED, *FURTHER)
     parser.add_argument("--building", action="append", choices=known, help="only this one; may be given several times")
+    parser.add_argument("--set", choices=("develop", "report"), help="only the policies of this set")
 
 
 def measure(chosen: argparse.Namespace) -> Document:
@@ -99,7 +100,7 @@ def of_building(building: Building, data: CalibrationData, cache: Path, chosen: 
     """Calibration and all policies of one building."""
     model = calibrate(building.site, data, seed=chosen.seed, quick=chosen.quick)
     frame.note(f"{building.name}: calibrated, accepted {model.accepted} {'; '.join(model.reasons)}")
-    rows = policy_rows(building, data, model, _trials(building, chosen.quick), cache, chosen.seed)
+    rows = policy_rows(building, data, model, _trials(building, chosen), cache, chosen.seed)
     return {
         "calibration": calibration_block(model),
         "policies": rows,
@@ -107,9 +108,10 @@ def of_building(building: Building, data: CalibrationData, cache: Path, chosen: 
     }
 
 
-def _trials(building: Building, quick: bool) -> Sequence[Trial]:
-    every = trials(vav=building.is_vav)
-    return [trial for trial in every if trial.set == "report"][::7][:QUICK_TRIALS] if quick else every
+def _trials(building: Building, chosen: argparse.Namespace) -> Sequence[Trial]:
+    wanted = "report" if chosen.quick else chosen.set
+    every = [trial for trial in trials(vav=building.is_vav) if wanted in (None, trial.set)]
+    return every[::7][:QUICK_TRIALS] if chosen.quick else every
 
 
 def policy_rows(

@@ -49,6 +49,12 @@ def test_cooling_at_half_load_loses_half_of_the_cycling_loss() -> None:
     np.testing.assert_allclose(cooling_power_w(some, 5e3, 1e4, 35.0, 19.4), 1250.0 / 0.9)
 
 
+@pytest.mark.parametrize(("load", "share"), [(0.0, 0.0), (1e-9, 0.2), (0.5, 0.6), (1.0, 1.0)])
+def test_chillers_draw_their_idle_share_as_soon_as_they_run(load: float, share: float) -> None:
+    some = numbers(cop=4.0, cycling_loss=0.0, cooling_idle=0.2)
+    np.testing.assert_allclose(cooling_power_w(some, load * 1e4, 1e4, 35.0, 19.4), share * 2500.0, atol=1e-3)
+
+
 def test_cooling_is_cheaper_when_it_is_cooler_outdoors() -> None:
     some = numbers(cop_outdoor=0.02)
     assert cooling_power_w(some, 1e4, 1e4, 25.0, 19.4) == pytest.approx(

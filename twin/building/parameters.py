@@ -108,6 +108,7 @@ SPECS: Mapping[str, Spec] = {
         _unit("cop_outdoor", (0.02, 0.0, 0.05), "1/K", "fall of 1/cop with colder outdoor air", False),
         _unit("cop_wet_bulb", (0.01, -0.03, 0.05), "1/K", "fall of 1/cop with warmer coil inlet", False),
         _unit("cycling_loss", (0.05, 0.0, 0.35), "1", "loss of cooling at no load", False),
+        _unit("cooling_idle", (0.0, 0.0, 0.6), "1", "power of chillers just above no load, over that at full", False),
         _unit("bypass", (0.1, 0.0, 0.6), "1", "bypass factor of the cooling coil", False),
         _unit("cooling_w_kg_s", (2.2e4, 5e3, 6e4), "W s/kg", "cooling capacity per design air flow"),
         _unit("heating_w_kg_s", (3e4, 2e3, 2e5), "W s/kg", "heating capacity per design air flow"),

@@ -61,6 +61,7 @@ class Plant(NamedTuple):
     eir_outdoor: Array
     eir_wet_bulb: Array
     cycling_loss: Array
+    cooling_idle: Array
     bypass: Array
     heat_kind: Array
     heating_w: Array
@@ -108,6 +109,7 @@ def plant(site: Site, parameters: Parameters) -> Plant:
         eir_outdoor=of("cop_outdoor"),
         eir_wet_bulb=of("cop_wet_bulb"),
         cycling_loss=of("cycling_loss"),
+        cooling_idle=of("cooling_idle"),
         bypass=of("bypass"),
         heat_kind=np.array([_HEAT_CODE[unit.heating] for unit in units]),
         heating_w=_capacity([unit.heating_capacity_w for unit in units], of("heating_w_kg_s") * total),
@@ -152,6 +154,7 @@ class Law(NamedTuple):
     efficiency: Lanes
     heat_pump_cop: Lanes
     reheat_kind: Lanes
+    cooling_idle: Lanes
 
 
 @compiled
@@ -174,7 +177,8 @@ def cooling_power_w(
     """Electric power that moves ``heat_w`` out of the air. [W]"""
     lift = 1.0 + law.eir_outdoor * (outdoor_c - 35.0) - law.eir_wet_bulb * (wet_bulb - 19.4)
     load = least(heat_w / most(full_w, 1.0), 1.0)
-    power = heat_w * law.eir * most(lift, 0.2) / (1.0 - law.cycling_loss * (1.0 - load))
+    carried_w = heat_w + law.cooling_idle * most(full_w - heat_w, 0.0)
+    power = carried_w * law.eir * most(lift, 0.2) / (1.0 - law.cycling_loss * (1.0 - load))
     return pick(heat_w > 0.0, power, 0.0)
 
 

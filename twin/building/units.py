@@ -92,6 +92,7 @@ def law_at(record: Array, first: int) -> Law:  # pragma: no cover
         load(record, first + 14 * WIDTH),
         load(record, first + 15 * WIDTH),
         load(record, first + 16 * WIDTH),
+        load(record, first + 17 * WIDTH),
     )
 
 

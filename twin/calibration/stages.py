@@ -199,6 +199,8 @@ def _of_unit(unit: AirHandler) -> list[tuple[str, float]]:
         knobs.append(("cop", LOOSE if unit.rated_cop is None else FIRM))
         knobs += [(name, LOOSE) for name in ("cop_outdoor", "cop_wet_bulb", "cycling_loss", "bypass")]
         knobs.append(("cooling_w_kg_s", LOOSE))
+    if unit.cooling is CoolingKind.CHILLED_WATER:
+        knobs.append(("cooling_idle", LOOSE))
     if unit.heating is HeatingKind.HEAT_PUMP or unit.reheat is HeatingKind.HEAT_PUMP:
         knobs.append(("heat_pump_cop", FIRM))
     if {unit.heating, unit.reheat} & {HeatingKind.GAS, HeatingKind.HOT_WATER}:

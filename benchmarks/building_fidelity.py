@@ -46,8 +46,8 @@ FURTHER = {
     "strip_mall": strip_mall_fresno,
     "large_office": large_office_sterling,
 }
-"""Buildings tried when the model stood: on retail and school its gaps were looked for and mended, by the policies of
-the development set; strip mall and large office were run once, when all was settled."""
+"""Buildings tried when the model stood: on retail and school its gaps were looked for and mended, by policies of the
+development set; strip mall and large office were run once after that (the idle share of chillers came later)."""
 QUICK_DAYS = (98, 21)
 """First day of the year and number of days of the quick look: three weeks from the ninth of April."""
 QUICK_TRIALS = 2

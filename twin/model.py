@@ -31,6 +31,18 @@ class ParameterReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Influence:
+    """What a week of the record decides."""
+
+    week: int
+    """Since the start of the record."""
+    parameter: str
+    """The one that moves most where the week is left out."""
+    reach: float
+    """How far it moves, over half the width of its 80 % interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeterFit:
     """How well a meter is met on weeks that no fit saw; fractions, NMBE positive where the twin is too low."""
 
@@ -86,6 +98,8 @@ class Model:
     """Of zones, walls, neighbours and air handlers; a twin of another building is refused."""
     units_digest: str = ""
     """Of the points with their kinds and units."""
+    influence: tuple[Influence, ...] = ()
+    """Fitted weeks, the one that decides most first."""
 
     @property
     def model_id(self) -> str:

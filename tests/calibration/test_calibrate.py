@@ -13,8 +13,10 @@ from twin.building.parameters import Parameters
 from twin.building.program import Recorded
 from twin.calibration import calibrate
 from twin.calibration.bench import known_stretches
-from twin.calibration.fit import Block, Knob, fit, from_scale, to_scale, value_of
+from twin.calibration.fit import fit
+from twin.calibration.information import Block, Knob
 from twin.calibration.metrics import cvrmse, nmbe
+from twin.calibration.scale import from_scale, to_scale, value_of
 from twin.drivers import Drivers, Weather
 from twin.errors import BadInputError
 from twin.model import Model

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from twin.building.parameters import SPECS, Parameters, keys_of, site_parameters
 from twin.calibration.air_side import air_side
 from twin.calibration.bench import Bench
-from twin.calibration.certainty import ensemble, parameter_reports
-from twin.calibration.fit import Fit, Knob, Residuals, fit, scanned
+from twin.calibration.certainty import Certainty, ensemble, held_groups, of_one_stage, of_two_stages, parameter_reports
+from twin.calibration.fit import Fit, fit, scanned, told_at
+from twin.calibration.information import Knob, Residuals
 from twin.calibration.metrics import Quality, discomfort_error, flat, quality, residual_series, verdict
 from twin.calibration.stages import FIRM, TIGHT, Evidence, odd_weeks, room_knobs, unit_knobs
 from twin.calibration.targets import Targets, hold_out_weeks, hourly, targets
@@ -76,14 +77,14 @@ def calibrate(
     evidence = Evidence(bench, goal, fitted)
     work = (QUICK_WORK if quick else FULL_WORK) / max(len(bench.rows) * len(site.zones), 1)
     budget = _Budget(bench, max(work, 60.0), progress)
-    known = air_side(site, data, bench.rows[np.repeat(fitted, goal.per_hour)])
-    found, odd = _fit_stages(site, evidence, budget, known)
-    found = replace(found, parameters=_with_outdoor_co2(bench, found.parameters, fitted, goal.per_hour))
-    run = bench.run(found.parameters)
+    measured = air_side(site, data, bench.rows[np.repeat(fitted, goal.per_hour)])
+    known, odd = _fit_stages(site, evidence, budget, measured)
+    known = replace(known, parameters=_with_outdoor_co2(bench, known.parameters, fitted, goal.per_hour))
+    run = bench.run(known.parameters)
     judged = (~fitted if held_out else fitted) & ~np.isin(goal.week, list(odd))
     seen = quality(goal, run, judged)
     occupied = hourly(data.drivers.people[bench.rows], goal.per_hour) > 0
-    reports = parameter_reports(found)
+    reports = parameter_reports(known)
     reasons = verdict(seen)
     if not held_out:
         reasons += ("the record is too short to hold out a week of any season: two weeks of one season are needed",)
@@ -101,8 +102,8 @@ def calibrate(
         accepted=not reasons,
         reasons=reasons,
         metrics=flat(seen, [zone.id for zone in site.zones]),
-        parameters=found.parameters,
-        ensemble=ensemble(found, QUICK_MEMBERS if quick else MEMBERS, seed),
+        parameters=known.parameters,
+        ensemble=ensemble(known, QUICK_MEMBERS if quick else MEMBERS, seed),
         structural={**seen.structural, **discomfort_error(goal, run, judged, occupied, site.comfort)},
         hold_out_weeks=tuple(sorted(held_out)),
         meters=seen.meters,
@@ -111,10 +112,13 @@ def calibrate(
         findings=_odd_findings(odd, start) + _findings(site, goal, seen, reports, data),
         topology_digest=topology_digest(site),
         units_digest=units_digest(site),
+        influence=known.influence(),
     )
 
 
-def _fit_stages(site: Site, evidence: Evidence, budget: _Budget, known: dict[str, float]) -> tuple[Fit, frozenset[int]]:
+def _fit_stages(
+    site: Site, evidence: Evidence, budget: _Budget, known: dict[str, float]
+) -> tuple[Certainty, frozenset[int]]:
     start = site_parameters(site).replacing(known)
     drivers = evidence.bench.data.drivers
     rooms = room_knobs(site, radiators=drivers.radiator_valve is not None, blinds=drivers.blind_open is not None)
@@ -126,18 +130,23 @@ def _fit_stages(site: Site, evidence: Evidence, budget: _Budget, known: dict[str
     else:
         units.append(Knob(("design_flow",), FIRM))
     if evidence.bench.has_supply:
-        first, odd = _first(evidence, evidence.rooms, start, rooms, budget)
+        residuals: Residuals = evidence.flows_too
+        rooms_fit, odd = _first(evidence, evidence.rooms, start, rooms, budget)
         if not evidence.goal.meters:
-            return first, odd
-        begin = scanned(evidence.whole, first.parameters, _night_keys(site), NIGHT_TOLERANCES)
-        firm = [replace(knob, spread=min(knob.spread, 0.3)) for knob in of_building]
-        return fit(evidence.flows_too, begin, [*firm, *units], rounds=10, within=budget.until("plant", 1.0)), odd
-    residuals: Residuals = evidence.flows_too if flows else evidence.whole
-    first, odd = _first(evidence, residuals, start, [*of_building, *units], budget)
-    begin = scanned(residuals, first.parameters, _night_keys(site), NIGHT_TOLERANCES)
-    zones = fit(residuals, begin, _firmer(rooms), rounds=4, within=budget.until("rooms", 0.7))
-    every = [*_firmer(of_building), *_firmer(units)]
-    return fit(residuals, zones.parameters, every, rounds=6, within=budget.until("plant", 1.0)), odd
+            return of_one_stage(rooms_fit), odd
+        begin = scanned(residuals, rooms_fit.parameters, _night_keys(site), NIGHT_TOLERANCES)
+        last = [*(replace(knob, spread=min(knob.spread, 0.3)) for knob in of_building), *units]
+        rounds = 10
+    else:
+        residuals = evidence.flows_too if flows else evidence.whole
+        first, odd = _first(evidence, residuals, start, [*of_building, *units], budget)
+        begin = scanned(residuals, first.parameters, _night_keys(site), NIGHT_TOLERANCES)
+        rooms_fit = fit(residuals, begin, _firmer(rooms), rounds=4, within=budget.until("rooms", 0.7))
+        begin, last, rounds = rooms_fit.parameters, [*_firmer(of_building), *_firmer(units)], 6
+    found = fit(residuals, begin, last, rounds=rounds, within=budget.until("plant", 1.0))
+    held = set(held_groups(rooms_fit, found))
+    told = told_at(residuals, found.parameters, [*last, *(knob for knob in rooms if set(knob.groups) <= held)])
+    return of_two_stages(rooms_fit, found, told), odd
 
 
 def _first(

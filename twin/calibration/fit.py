@@ -1,4 +1,4 @@
-"""Bounded, robust Gauss-Newton with priors; slopes by differences, zones of a kind moved together."""
+"""Bounded, robust Gauss-Newton with priors."""
 
 from __future__ import annotations
 
@@ -8,45 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.building.parameters import SPECS, Parameters
+from twin.building.parameters import Parameters
+from twin.calibration.information import Block, Information, Knob, Residuals, information
+from twin.calibration.scale import shifted, to_scale, value_of
 
 Array = NDArray[np.float64]
 
 CAUCHY = 2.5
 """Residuals of this many standard deviations of their block count half; far ones hardly at all."""
 LEAST_SPREAD = 0.1
-STEP = 0.04
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Residuals of one thing that is measured."""
-
-    name: str
-    values: Array
-    """Simulated minus measured over its yardstick, NaN where unknown."""
-    weight: float
-    """How many independent observations it counts for."""
-    zone: int | None = None
-    """The zone it belongs to, for slopes of parameters of zones."""
-
-
-Residuals = Callable[[Parameters], Sequence[Block]]
-
-
-@dataclass(frozen=True, slots=True)
-class Knob:
-    """Like parameters whose slopes come from one run: all keys moved by the same, or each zone by its own."""
-
-    keys: tuple[str, ...]
-    spread: float
-    """Standard deviation of the prior on the fitting scale."""
-    per_zone: bool = False
-
-    @property
-    def groups(self) -> tuple[tuple[str, ...], ...]:
-        """Keys that are moved by the same: each zone by its own, units that are alike all together."""
-        return tuple((key,) for key in self.keys) if self.per_zone else (self.keys,)
+LEAST_GAIN = 2e-3
+TRIES = 4
+LONGEST = 0.7
+"""Longest step on the fitting scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,38 +30,26 @@ class Fit:
     parameters: Parameters
     groups: tuple[tuple[str, ...], ...]
     """What was fitted: keys that are moved together stand together."""
-    precision: Array
-    """Fisher information on the fitting scale, prior left out, shape (groups, groups)."""
+    told: Information
+    """What the data say about them, prior left out, week by week."""
     prior: Array
     """Precision of the prior, shape (groups,)."""
     cost: float
-    variance: float
-    """Mean square of the residuals per independent observation."""
+
+    @property
+    def precision(self) -> Array:
+        """Fisher information on the fitting scale, prior left out, shape (groups, groups)."""
+        return np.asarray(self.told.precision.sum(axis=0))
 
 
-def spec_name(key: str) -> str:
-    """Name of the parameter behind a key such as ``core/solar``."""
-    return key.rsplit("/", 1)[-1]
+@dataclass(slots=True)
+class _Place:
+    """Where a fit stands."""
 
-
-def value_of(parameters: Parameters, key: str) -> float:
-    """Value of a key in force."""
-    owner, _, name = key.rpartition("/")
-    return parameters.of(name, owner or None)
-
-
-def to_scale(key: str, value: float) -> float:
-    """A value on the fitting scale: logarithm, or range over four."""
-    spec = SPECS[spec_name(key)]
-    bounded = min(max(value, spec.low), spec.high)
-    return float(np.log(bounded)) if spec.log else 4.0 * (bounded - spec.low) / (spec.high - spec.low)
-
-
-def from_scale(key: str, x: float) -> float:
-    """The value at a place on the fitting scale, kept within bounds."""
-    spec = SPECS[spec_name(key)]
-    value = float(np.exp(x)) if spec.log else spec.low + x * (spec.high - spec.low) / 4.0
-    return min(max(value, spec.low), spec.high)
+    x: Array
+    parameters: Parameters
+    blocks: Sequence[Block]
+    damping: float = 0.02
 
 
 def fit(
@@ -108,43 +70,96 @@ def fit(
         within: whether there is time for another step.
     """
     groups = tuple(group for knob in knobs for group in knob.groups)
-    keys = tuple(group[0] for group in groups)
-    centre = np.array([to_scale(key, value_of(start, key)) for key in keys])
+    centre = np.array([to_scale(group[0], value_of(start, group[0])) for group in groups])
     prior = np.array([knob.spread**-2 for knob in knobs for _ in knob.groups])
-    x, damping = centre.copy(), 0.02
-    blocks = residuals(start)
-    scales = _scales(blocks)
-    cost = 0.0
-    precision = np.zeros((len(keys), len(keys)))
-    parameters = start
+    goal = _Goal(residuals, start, groups, centre, prior)
+    place = _Place(centre.copy(), start, residuals(start))
+    told, cost = Information.none(len(groups)), 0.0
     for _ in range(rounds):
         if not within():
             break
-        scales = _scales(blocks)
-        cost = _cost(blocks, scales) + float((prior * (x - centre) ** 2).sum())
-        precision, slope = _information(residuals, parameters, knobs, groups, x, blocks, scales)
-        slope = slope + prior * (x - centre)
-        better = False
-        for _ in range(4):
-            system = precision + np.diag(prior + damping * np.diag(precision))
-            trial_x = np.array(
-                [to_scale(k, from_scale(k, v)) for k, v in zip(keys, x - _step(system, slope), strict=True)]
-            )
-            trial = shifted(start, groups, trial_x - centre)
-            trial_blocks = residuals(trial)
-            trial_cost = _cost(trial_blocks, scales) + float((prior * (trial_x - centre) ** 2).sum())
-            if trial_cost < cost:
-                better = True
-                break
-            damping *= 5.0
-        if not better:
+        limits = _scales(place.blocks)
+        cost = goal.cost(place.x, place.blocks, limits)
+        told = _told(residuals, place.parameters, knobs, place.blocks)
+        better = goal.step(place, told, limits, cost)
+        if better is None:
             break
-        gain = (cost - trial_cost) / cost
-        x, parameters, blocks, cost, damping = trial_x, trial, trial_blocks, trial_cost, damping * 0.3
-        if gain < 2e-3:
+        gain, cost = (cost - better) / cost, better
+        if gain < LEAST_GAIN:
             break
-    variance = _cost(blocks, scales) / max(sum(block.weight for block in blocks), 1e-9)
-    return Fit(parameters=parameters, groups=groups, precision=precision, prior=prior, cost=cost, variance=variance)
+    return Fit(parameters=place.parameters, groups=groups, told=told, prior=prior, cost=cost)
+
+
+def told_at(residuals: Residuals, at: Parameters, knobs: Sequence[Knob]) -> Information:
+    """What the residuals say of the knobs at a place."""
+    return _told(residuals, at, knobs, residuals(at))
+
+
+def _told(residuals: Residuals, at: Parameters, knobs: Sequence[Knob], blocks: Sequence[Block]) -> Information:
+    roots = [_robust(block.values, limit) for block, limit in zip(blocks, _scales(blocks), strict=True)]
+    return information(residuals, at, knobs, blocks, roots)
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What is made smallest: robust squares of residuals and distance from the centre of the priors."""
+
+    residuals: Residuals
+    start: Parameters
+    groups: tuple[tuple[str, ...], ...]
+    centre: Array
+    prior: Array
+
+    def cost(self, x: Array, blocks: Sequence[Block], limits: Sequence[float]) -> float:
+        return _cost(blocks, limits) + float((self.prior * (x - self.centre) ** 2).sum())
+
+    def step(self, place: _Place, told: Information, limits: Sequence[float], cost: float) -> float | None:
+        """Moves the place downhill and returns the cost there; None where no step of some dampings helps."""
+        precision = told.precision.sum(axis=0)
+        slope = told.slope.sum(axis=0) + self.prior * (place.x - self.centre)
+        low, high = self._room(place.x)
+        for _ in range(TRIES):
+            system = precision + np.diag(self.prior + place.damping * np.diag(precision))
+            x = place.x + lowest(system, slope, low, high)
+            parameters = shifted(self.start, self.groups, x - self.centre)
+            blocks = self.residuals(parameters)
+            found = self.cost(x, blocks, limits)
+            if found < cost:
+                place.x, place.parameters, place.blocks = x, parameters, blocks
+                place.damping *= 0.3
+                return found
+            place.damping *= 5.0
+        return None
+
+    def _room(self, x: Array) -> tuple[Array, Array]:
+        """How far each value may move down and up: to its physical bounds, at most a long step."""
+        keys = [group[0] for group in self.groups]
+        bounds = [np.array([to_scale(key, end) for key in keys]) for end in (-np.inf, np.inf)]
+        return np.maximum(bounds[0] - x, -LONGEST), np.minimum(bounds[1] - x, LONGEST)
+
+
+def lowest(system: Array, slope: Array, low: Array, high: Array) -> Array:
+    """The step within a box that makes a quadratic smallest: what would leave the box stays at its side.
+
+    What is held at a side is solved for no more, so that the others don't count on a move that is not made.
+
+    Args:
+        system: matrix of the quadratic, positive definite, shape (n, n).
+        slope: its slope at no step, shape (n,).
+        low: lower sides of the box, <= 0, shape (n,).
+        high: upper sides, >= 0, shape (n,).
+    """
+    step, free = np.zeros(len(slope)), ~(((low == 0) & (slope > 0)) | ((high == 0) & (slope < 0)))
+    while free.any():
+        held = slope[free] + system[np.ix_(free, ~free)] @ step[~free]
+        wanted = -np.linalg.solve(system[np.ix_(free, free)], held)
+        step[free] = np.clip(wanted, low[free], high[free])
+        outside = np.zeros(len(slope), dtype=np.bool_)
+        outside[free] = step[free] != wanted
+        if not outside.any():
+            break
+        free &= ~outside
+    return step
 
 
 def scanned(residuals: Residuals, start: Parameters, keys: Sequence[str], values: Sequence[float]) -> Parameters:
@@ -156,22 +171,6 @@ def scanned(residuals: Residuals, start: Parameters, keys: Sequence[str], values
     limits = _scales(found[-1])
     costs = [_cost(blocks, limits) for blocks in found]
     return trials[int(np.argmin(costs))]
-
-
-def _step(system: Array, slope: Array) -> Array:
-    step = np.linalg.solve(system, slope)
-    return np.clip(step, -0.7, 0.7)
-
-
-def shifted(start: Parameters, groups: Sequence[Sequence[str]], by: Array) -> Parameters:
-    """Parameters with all keys of each group moved by as much on the fitting scale; differences within stay."""
-    return start.replacing(
-        {
-            key: from_scale(key, to_scale(key, value_of(start, key)) + shift)
-            for group, shift in zip(groups, by, strict=True)
-            for key in group
-        }
-    )
 
 
 def _scales(blocks: Sequence[Block]) -> list[float]:
@@ -193,53 +192,3 @@ def _cost(blocks: Sequence[Block], limits: Sequence[float]) -> float:
         if len(known):
             total += block.weight * float((limit**2 * np.log1p((known / limit) ** 2)).mean())
     return total
-
-
-def _information(
-    residuals: Residuals,
-    at: Parameters,
-    knobs: Sequence[Knob],
-    groups: Sequence[tuple[str, ...]],
-    x: Array,
-    blocks: Sequence[Block],
-    limits: Sequence[float],
-) -> tuple[Array, Array]:
-    """Gauss-Newton matrix and slope of the data term."""
-    weights = [_robust(block.values, limit) for block, limit in zip(blocks, limits, strict=True)]
-    counts = [max(int((~np.isnan(block.values)).sum()), 1) for block in blocks]
-    columns: list[list[Array | None]] = []
-    place = 0
-    for knob in knobs:
-        mine = range(place, place + len(knob.groups))
-        columns += _slopes(residuals, at, knob, x[mine], blocks)
-        place += len(mine)
-    precision, slope = np.zeros((len(groups), len(groups))), np.zeros(len(groups))
-    for b, (block, weight, count) in enumerate(zip(blocks, weights, counts, strict=True)):
-        felt = [(k, column) for k in range(len(groups)) if (column := columns[k][b]) is not None]
-        if not felt or block.weight == 0:
-            continue
-        root = weight * np.sqrt(block.weight / count)
-        active = [k for k, _ in felt]
-        matrix = np.stack([np.nan_to_num(column) * root for _, column in felt], axis=1)
-        precision[np.ix_(active, active)] += matrix.T @ matrix
-        slope[active] += matrix.T @ (np.nan_to_num(block.values) * root)
-    return precision, slope
-
-
-def _slopes(
-    residuals: Residuals, at: Parameters, knob: Knob, x: Array, blocks: Sequence[Block]
-) -> list[list[Array | None]]:
-    """Slope of every block for every value of a knob; those of zones share one run and each sees its own zone only."""
-    steps = []
-    for group, place in zip(knob.groups, x, strict=True):
-        step = STEP if place + STEP <= to_scale(group[0], np.inf) else -STEP
-        steps.append(step)
-    after = residuals(shifted(at, knob.groups, np.array(steps)))
-    result: list[list[Array | None]] = []
-    for zone, step in enumerate(steps):
-        row: list[Array | None] = []
-        for old, new in zip(blocks, after, strict=True):
-            mine = not knob.per_zone or old.zone == zone
-            row.append((new.values - old.values) / step if mine else None)
-        result.append(row)
-    return result

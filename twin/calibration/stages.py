@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twin.building.parameters import SPECS, Parameters, Scope, keys_of
 from twin.calibration.bench import Bench, Simulated
-from twin.calibration.fit import Block, Knob
+from twin.calibration.information import Block, Knob
 from twin.calibration.targets import Targets, hourly
 from twin.site import AirHandler, Site
 from twin.vocab import CoolingKind, HeatingKind, PointKind, SystemType
@@ -69,7 +69,7 @@ class Evidence:
     def _temperatures(self, run: Simulated, weight: float) -> list[Block]:
         error = (hourly(run.zone_c, self.goal.per_hour) - self.goal.zone_c) / TEMPERATURE_K
         return [
-            Block(f"temperature {z}", self._masked(error[:, z]), weight / error.shape[1], zone=z)
+            Block(f"temperature {z}", self._masked(error[:, z]), weight / error.shape[1], z, self.goal.week)
             for z in range(error.shape[1])
         ]
 
@@ -81,7 +81,8 @@ class Evidence:
             if not np.isnan(goal[:, z]).all():
                 scale = FLOW_SHARE * float(np.nanquantile(goal[:, z], 0.9))
                 weight = self.days / 8.0 / goal.shape[1]
-                blocks.append(Block(f"flow {z}", self._masked(error[:, z] / max(scale, 1e-6)), weight, zone=z))
+                values = self._masked(error[:, z] / max(scale, 1e-6))
+                blocks.append(Block(f"flow {z}", values, weight, z, self.goal.week))
         return blocks
 
     def _meters(self, run: Simulated) -> list[Block]:
@@ -90,9 +91,10 @@ class Evidence:
             error = target.simulated_w(run, self.goal.per_hour) - target.measured_w
             hours = self._masked(error / target.scale_w)
             weight = 2.0 * self.days if target.kind is PointKind.HVAC_ELECTRIC_POWER else self.days
-            blocks.append(Block(f"{target.kind} by hour", hours / ENERGY_SHARE, weight))
+            blocks.append(Block(f"{target.kind} by hour", hours / ENERGY_SHARE, weight, week=self.goal.week))
             weeks = weekly(hours, self.goal.week) * len(hours) / max(float((~np.isnan(hours)).sum()), 1.0)
-            blocks.append(Block(f"{target.kind} by week", weeks / WEEKLY_SHARE, weight))
+            names = np.unique(self.goal.week)
+            blocks.append(Block(f"{target.kind} by week", weeks / WEEKLY_SHARE, weight, week=names))
         return blocks
 
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from twin.model import Model, Residuals
 
 
+INFLUENCES = 10
+"""Weeks that are listed, those that decide most."""
+
+
 def calibration_page(model: Model) -> str:
     """The report page of a model; needs nothing but itself."""
     return page(f"Calibration of {model.site}", sections(model))
@@ -43,6 +47,11 @@ def sections(model: Model) -> list[str]:
         table(("zone", "RMSE [K]"), [(zone, f"{value:.2f}") for zone, value in zones]),
         heading("What the data could not tell"),
         *(paragraph(finding) for finding in model.findings),
+        heading("What single weeks decide"),
+        table(
+            ("week of the record", "parameter that moves most without it", "by how much of its interval's half width"),
+            [(f"{one.week}", one.parameter, f"{one.reach:.0%}") for one in model.influence[:INFLUENCES]],
+        ),
         heading("Parameters"),
         table(
             ("parameter", "value", "80 % interval", "unit", "identified", "at bound"),

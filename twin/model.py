@@ -17,7 +17,7 @@ CODE_VERSION = "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParameterReport:
-    """A fitted parameter with its 80 % interval."""
+    """A fitted parameter with its interval: at 80 %, all parameters of a model lie within theirs at once."""
 
     name: str
     value: float
@@ -29,6 +29,10 @@ class ParameterReport:
     identified: bool
     """The data narrowed the prior to less than half its width."""
 
+    def holds(self, value: float) -> bool:
+        """Whether a value lies within the interval."""
+        return self.low <= value <= self.high
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Influence:
@@ -39,7 +43,9 @@ class Influence:
     parameter: str
     """The one that moves most where the week is left out."""
     reach: float
-    """How far it moves, over half the width of its 80 % interval."""
+    """How far it moves, over half the width of its interval."""
+    energy: float
+    """Change of HVAC energy over the record without it, as a share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +105,7 @@ class Model:
     units_digest: str = ""
     """Of the points with their kinds and units."""
     influence: tuple[Influence, ...] = ()
-    """Fitted weeks, the one that decides most first."""
+    """The weeks that decide most, the heaviest first."""
 
     @property
     def model_id(self) -> str:

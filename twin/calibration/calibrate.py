@@ -14,6 +14,7 @@ from twin.calibration.air_side import air_side
 from twin.calibration.bench import Bench
 from twin.calibration.certainty import Certainty, ensemble, held_groups, of_one_stage, of_two_stages, parameter_reports
 from twin.calibration.fit import Fit, fit, scanned, told_at
+from twin.calibration.influence import influences, too_heavy
 from twin.calibration.information import Knob, Residuals
 from twin.calibration.metrics import Quality, discomfort_error, flat, quality, residual_series, verdict
 from twin.calibration.stages import FIRM, TIGHT, Evidence, odd_weeks, room_knobs, unit_knobs
@@ -85,10 +86,11 @@ def calibrate(
     seen = quality(goal, run, judged)
     occupied = hourly(data.drivers.people[bench.rows], goal.per_hour) > 0
     reports = parameter_reports(known)
-    reasons = verdict(seen)
+    start = data.drivers.start
+    weights = influences(known, lambda parameters: float(bench.run(parameters).power_w.sum()) * data.drivers.step_s)
+    reasons = verdict(seen) + too_heavy(weights, start)
     if not held_out:
         reasons += ("the record is too short to hold out a week of any season: two weeks of one season are needed",)
-    start = data.drivers.start
     if progress is not None:
         progress("done", 1.0)
     return Model(
@@ -112,7 +114,7 @@ def calibrate(
         findings=_odd_findings(odd, start) + _findings(site, goal, seen, reports, data),
         topology_digest=topology_digest(site),
         units_digest=units_digest(site),
-        influence=known.influence(),
+        influence=weights,
     )
 
 

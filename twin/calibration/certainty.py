@@ -12,11 +12,15 @@ from twin.building.parameters import SPECS, Parameters
 from twin.calibration.fit import Fit
 from twin.calibration.information import Information
 from twin.calibration.scale import from_scale, shifted, spec_name, to_scale, value_of
-from twin.model import Influence, ParameterReport
+from twin.model import ParameterReport
 from twin.streams import stream
 
 Array = NDArray[np.float64]
-Z_80 = 1.2816
+LEVEL = 0.8
+"""Of the intervals of parameters, all of them together."""
+TRIALS = 4000
+"""Draws that the joint level is read from: its half width is then known to about one per cent."""
+LEAST_VARIANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Certainty:
     """What was fitted: keys that are moved together stand together."""
     expected: Array
     """Covariance on the fitting scale by the size of residuals and the priors alone, shape (groups, groups)."""
+    drawn: Array
+    """Covariance that members of the ensemble are drawn with, of the first groups, shape (drawn, drawn)."""
     prior: Array
     """Precision that each had before any data, shape (groups,)."""
     without: Mapping[int, Array]
@@ -42,21 +48,33 @@ class Certainty:
 
         Source: Quenouille 1956, Tukey 1958; weeks as blocks as in Kuensch 1989.
         """
+        return np.asarray(self.expected + self._between.T @ self._between)
+
+    @property
+    def half_width(self) -> Array:
+        """Half of each interval on the fitting scale, shape (groups,): at 80 % all values are inside at once.
+
+        From draws of the largest of all deviations over their standard errors. What weeks disagree in is itself known
+        from few weeks, so that its part is drawn from Student's t with one degree of freedom less than weeks.
+
+        Source: simultaneous intervals by the largest deviation, Tukey 1953; Hothorn, Bretz and Westfall 2008.
+        """
+        spread = np.sqrt(np.diag(self.covariance))
+        random = stream(0, "calibration", "joint level")
+        between = self._between
+        freedom = max(len(between) - 1, 1)
+        known = random.standard_normal((TRIALS, len(self.groups))) @ _root(self.expected).T
+        few = np.sqrt(freedom / random.chisquare(freedom, (TRIALS, 1)))
+        off = known + few * (random.standard_normal((TRIALS, len(between))) @ between)
+        return np.asarray(spread * np.quantile(np.abs(off / spread).max(axis=1), LEVEL))
+
+    @property
+    def _between(self) -> Array:
+        """Root of what weeks disagree in, shape (weeks, groups); nothing where there are no two of them."""
         moves = np.array(list(self.without.values()))
         if len(moves) < 2:
-            return self.expected
-        moves = moves - moves.mean(axis=0)
-        return np.asarray(self.expected + moves.T @ moves * (len(moves) - 1) / len(moves))
-
-    def influence(self) -> tuple[Influence, ...]:
-        """The parameter that each week decides most, widest reach first."""
-        half = Z_80 * np.sqrt(np.diag(self.covariance))
-        found = []
-        for week, move in self.without.items():
-            reach = np.abs(move) / np.maximum(half, 1e-12)
-            most = int(np.argmax(reach))
-            found.append(Influence(week=week, parameter=self.groups[most][0], reach=float(reach[most])))
-        return tuple(sorted(found, key=lambda one: -one.reach))
+            return np.zeros((0, len(self.groups)))
+        return np.asarray((moves - moves.mean(axis=0)) * np.sqrt((len(moves) - 1) / len(moves)))
 
 
 def of_one_stage(found: Fit) -> Certainty:
@@ -66,7 +84,8 @@ def of_one_stage(found: Fit) -> Certainty:
     """
     system = found.precision + np.diag(found.prior)
     expected = np.asarray(np.linalg.inv(system))
-    return Certainty(found.parameters, found.groups, expected, found.prior, _without(found.told, system))
+    drawn = _drawn(found, found.precision)
+    return Certainty(found.parameters, found.groups, expected, drawn, found.prior, _without(found.told, system))
 
 
 def of_two_stages(first: Fit, last: Fit, told: Information) -> Certainty:
@@ -104,7 +123,20 @@ def of_two_stages(first: Fit, last: Fit, told: Information) -> Certainty:
         carried = np.zeros(len(groups))
         carried[place] = move
         without[week] = without.get(week, np.zeros(len(groups))) + moves @ carried
-    return Certainty(last.parameters, groups, expected, prior, without)
+    return Certainty(last.parameters, groups, expected, _drawn(last, precision[:free, :free]), prior, without)
+
+
+def _drawn(found: Fit, precision: Array) -> Array:
+    """Covariance of the draws: Laplace, with the noise of the residuals.
+
+    Narrower than what is reported of the parameters: what weeks disagree in, and what the first stage has wrong, is in
+    the errors of unseen weeks that every saving carries, and would count twice.
+    """
+    return np.asarray(np.linalg.inv(precision / max(found.variance, LEAST_VARIANCE) + np.diag(found.prior)))
+
+
+def _root(covariance: Array) -> Array:
+    return np.asarray(np.linalg.cholesky(covariance + 1e-9 * np.eye(len(covariance))))
 
 
 def _without(told: Information, system: Array) -> dict[int, Array]:
@@ -123,11 +155,11 @@ def held_groups(first: Fit, last: Fit) -> tuple[tuple[str, ...], ...]:
 
 
 def parameter_reports(known: Certainty) -> tuple[ParameterReport, ...]:
-    """Every fitted parameter with its 80 % interval, whether it is at a bound and whether the data told it."""
+    """Every fitted parameter with its interval, whether it is at a bound and whether the data told it."""
     spread = np.sqrt(np.diag(known.covariance))
     reports = []
-    rows = zip(known.groups, spread, known.prior, strict=True)
-    for key, sd, prior in ((key, sd, prior) for group, sd, prior in rows for key in group):
+    rows = zip(known.groups, known.half_width, spread, known.prior, strict=True)
+    for key, half, sd, prior in ((key, *rest) for group, *rest in rows for key in group):
         spec, value = SPECS[spec_name(key)], value_of(known.parameters, key)
         x = to_scale(key, value)
         margin = 1e-3 * (spec.high - spec.low)
@@ -135,8 +167,8 @@ def parameter_reports(known: Certainty) -> tuple[ParameterReport, ...]:
             ParameterReport(
                 name=key,
                 value=value,
-                low=from_scale(key, x - Z_80 * sd),
-                high=from_scale(key, x + Z_80 * sd),
+                low=from_scale(key, x - half),
+                high=from_scale(key, x + half),
                 unit=spec.unit,
                 at_bound=bool(value <= spec.low + margin or value >= spec.high - margin),
                 identified=bool(sd < 0.5 / np.sqrt(prior)),
@@ -147,6 +179,6 @@ def parameter_reports(known: Certainty) -> tuple[ParameterReport, ...]:
 
 def ensemble(known: Certainty, members: int, seed: int) -> tuple[Parameters, ...]:
     """Draws around the fit, kept within physical bounds."""
-    root = np.linalg.cholesky(known.covariance + 1e-9 * np.eye(len(known.groups)))
-    noise = stream(seed, "calibration", "ensemble").standard_normal((members, len(known.groups)))
-    return tuple(shifted(known.parameters, known.groups, row) for row in noise @ root.T)
+    drawn = known.groups[: len(known.drawn)]
+    noise = stream(seed, "calibration", "ensemble").standard_normal((members, len(drawn)))
+    return tuple(shifted(known.parameters, drawn, row) for row in noise @ _root(known.drawn).T)

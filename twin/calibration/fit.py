@@ -35,6 +35,8 @@ class Fit:
     prior: Array
     """Precision of the prior, shape (groups,)."""
     cost: float
+    variance: float = 1.0
+    """Mean square of the residuals per independent observation."""
 
     @property
     def precision(self) -> Array:
@@ -87,7 +89,8 @@ def fit(
         gain, cost = (cost - better) / cost, better
         if gain < LEAST_GAIN:
             break
-    return Fit(parameters=place.parameters, groups=groups, told=told, prior=prior, cost=cost)
+    variance = _cost(place.blocks, _scales(place.blocks)) / max(sum(block.weight for block in place.blocks), 1e-9)
+    return Fit(place.parameters, groups, told, prior, cost, variance)
 
 
 def told_at(residuals: Residuals, at: Parameters, knobs: Sequence[Knob]) -> Information:

@@ -1,4 +1,4 @@
-"""Whether a new model may take the place of the one in force: not if it is worse on recent weeks that it never saw."""
+"""Whether a new model may take the place of the one in force: as good on unseen weeks, no parameter out of bounds."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from twin.site import Site
 from twin.telemetry import CalibrationData
 
 Flags = NDArray[np.bool_]
-WORSE = 1.1
-"""Error over that of the model in force from which a new one counts as worse."""
 LEAST_K, LEAST_SHARE = 0.02, 0.005
 """Differences of zone temperatures and of meters that do not count."""
+NAMED = 4
+"""Parameters that a sentence names."""
 
 
 def worse_than(site: Site, data: CalibrationData, new: Model, old: Model) -> tuple[str, ...]:
     """Why a new model should not replace the one in force; empty where it may.
+
+    A building that has changed has other parameters, and so has a spoilt record: which of both it is, people decide.
 
     Both run open loop over the record; what counts are held-out weeks after the record of the old model, or the last
     four of all held-out weeks where there are none. The old model may have been fitted to those, which favours it.
@@ -42,12 +44,26 @@ def worse_than(site: Site, data: CalibrationData, new: Model, old: Model) -> tup
     judged = np.isin(goal.week, weeks)
     fresh, known = (_judged(bench, goal, judged, one.parameters) for one in (new, old))
     since = f"on {len(weeks)} recent weeks that the new model never saw"
-    found = []
-    if fresh[0] > WORSE * known[0] + LEAST_K:
+    found = list(_strayed(new, old))
+    if fresh[0] > known[0] + LEAST_K:
         found.append(f"zone temperatures: {fresh[0]:.2f} K {since}, {known[0]:.2f} K by the model in force")
-    if fresh[1] > WORSE * known[1] + LEAST_SHARE:
+    if fresh[1] > known[1] + LEAST_SHARE:
         found.append(f"meters: hourly CV(RMSE) {fresh[1]:.1%} {since}, {known[1]:.1%} by the model in force")
     return tuple(found)
+
+
+def _strayed(new: Model, old: Model) -> tuple[str, ...]:
+    """Parameters that leave the intervals of the model in force, in a sentence."""
+    known = {report.name: report for report in old.reports}
+    gone = [one for one in new.reports if one.name in known and not known[one.name].holds(one.value)]
+    if not gone:
+        return ()
+    first = [
+        f"{one.name} {one.value:.3g} {one.unit} (in force {known[one.name].low:.3g} to {known[one.name].high:.3g})"
+        for one in gone[:NAMED]
+    ]
+    more = f" and {len(gone) - NAMED} more" if len(gone) > NAMED else ""
+    return (f"parameters leave the intervals of the model in force: {', '.join(first)}{more}",)
 
 
 def recent_weeks(new: Model, old: Model) -> list[int]:

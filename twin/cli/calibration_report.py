@@ -12,10 +12,6 @@ if TYPE_CHECKING:
     from twin.model import Model, Residuals
 
 
-INFLUENCES = 10
-"""Weeks that are listed, those that decide most."""
-
-
 def calibration_page(model: Model) -> str:
     """The report page of a model; needs nothing but itself."""
     return page(f"Calibration of {model.site}", sections(model))
@@ -49,12 +45,13 @@ def sections(model: Model) -> list[str]:
         *(paragraph(finding) for finding in model.findings),
         heading("What single weeks decide"),
         table(
-            ("week of the record", "parameter that moves most without it", "by how much of its interval's half width"),
-            [(f"{one.week}", one.parameter, f"{one.reach:.0%}") for one in model.influence[:INFLUENCES]],
+            ("week of the record", "HVAC energy without it", "parameter that moves most", "over its half interval"),
+            [(f"{one.week}", f"{one.energy:+.2%}", one.parameter, f"{one.reach:.0%}") for one in model.influence],
         ),
         heading("Parameters"),
+        paragraph("At 80 %, all parameters lie within their intervals at once."),
         table(
-            ("parameter", "value", "80 % interval", "unit", "identified", "at bound"),
+            ("parameter", "value", "interval", "unit", "identified", "at bound"),
             [
                 (
                     r.name,

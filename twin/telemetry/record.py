@@ -88,7 +88,10 @@ class CalibrationData:
         arrays += [self.drivers.people, self.drivers.lights_w, self.drivers.plugs_w, self.drivers.other_gain_w]
         arrays += [value for name in Recorded.__slots__ if (value := getattr(self.recorded, name)) is not None]
         arrays += [moved for moved in (self.drivers.radiator_valve, self.drivers.blind_open) if moved is not None]
-        arrays += [self.zone_temperature_c, *(self.meters_w[kind] for kind in METERS if kind in self.meters_w)]
+        arrays += [self.zone_temperature_c, self.zone_co2_ppm, self.zone_supply_flow_kg_s]
+        arrays += [self.zone_supply_temperature_c, self.unit_supply_temperature_c, self.unit_supply_flow_kg_s]
+        arrays += [self.unit_outdoor_air_fraction, self.known, self.held]
+        arrays += [self.meters_w[kind] for kind in METERS if kind in self.meters_w]
         for array in arrays:
             total.update(np.ascontiguousarray(array, dtype=np.float64).tobytes())
         return total.hexdigest()

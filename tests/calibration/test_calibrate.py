@@ -167,7 +167,9 @@ def test_the_saving_of_a_policy_never_run_is_predicted(model: Model) -> None:
     assert abs(saving(model.parameters) - saving(TRUTH)) < 0.02
 
 
-def test_a_missing_zone_and_a_poisoned_week_do_not_move_the_saving(model: Model) -> None:
+def test_a_missing_zone_and_a_poisoned_week_move_neither_saving_nor_parameters(
+    model: Model,
+) -> None:
     """Core without temperatures for two weeks, one week of meter and temperatures far off and not flagged."""
     data = record((PointKind.HVAC_ELECTRIC_POWER, PointKind.HEATING_GAS_POWER))
     data.zone_temperature_c[: 14 * 96, 0] = np.nan
@@ -183,7 +185,43 @@ def test_a_missing_zone_and_a_poisoned_week_do_not_move_the_saving(model: Model)
         return float(runs[0][EndUse.COOLING].mean() - runs[1][EndUse.COOLING].mean())
 
     assert any("2023-01-30" in sentence for sentence in spoilt.findings)
+    intervals = {report.name: report for report in model.reports}
+    assert [one.name for one in spoilt.reports if not intervals[one.name].holds(one.value)] == []
     np.testing.assert_allclose(saved_w(spoilt.parameters), saved_w(model.parameters), rtol=0.15)
+
+
+def test_the_hold_out_is_locked(model: Model) -> None:
+    """Other temperatures on the weeks that are held out change the verdict and nothing else."""
+    data = record((PointKind.HVAC_ELECTRIC_POWER, PointKind.HEATING_GAS_POWER))
+    for week in model.hold_out_weeks:
+        data.zone_temperature_c[week * 7 * 96 : (week + 1) * 7 * 96] += 0.5
+    other = calibrate(office(), data, quick=True)
+    assert other.hold_out_weeks == model.hold_out_weeks
+    assert other.parameters == model.parameters
+    assert other.metrics["zone_rmse_k"] > model.metrics["zone_rmse_k"] + 0.2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "zone_temperature_c",
+        "zone_co2_ppm",
+        "zone_supply_flow_kg_s",
+        "zone_supply_temperature_c",
+        "unit_supply_flow_kg_s",
+    ],
+)
+def test_the_data_set_has_another_name_as_soon_as_one_reading_differs(name: str) -> None:
+    data = record((PointKind.HVAC_ELECTRIC_POWER,))
+    before = data.digest
+    getattr(data, name)[1234, 1] = 20.5
+    assert data.digest != before
+
+
+def test_what_single_weeks_decide_is_told_for_those_that_were_fitted(model: Model) -> None:
+    weeks = [one.week for one in model.influence]
+    assert sorted(weeks) == [week for week in range(6) if week not in model.hold_out_weeks]
+    assert [one.reach for one in model.influence] == sorted((one.reach for one in model.influence), reverse=True)
 
 
 def test_the_model_survives_its_json(model: Model) -> None:

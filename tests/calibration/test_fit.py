@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from twin.building.parameters import Parameters
-from twin.calibration.certainty import ensemble, of_one_stage, of_two_stages, parameter_reports
+from twin.calibration.certainty import Certainty, ensemble, of_one_stage, of_two_stages, parameter_reports
 from twin.calibration.fit import Fit, fit, lowest
+from twin.calibration.influence import influences, too_heavy
 from twin.calibration.information import Block, Information, Knob
 from twin.calibration.scale import value_of
+from twin.model import Influence
+
+Array = NDArray[np.float64]
 
 COPS = ("a/cop", "b/cop", "c/cop")
 
@@ -68,16 +74,61 @@ def test_the_jackknife_of_a_mean_is_its_textbook_error() -> None:
     """Weekly values of which the fit is the mean: on top of what is expected comes s²/n."""
     values = np.array([1.0, 2.0, 4.0, 9.0])
     told = _told([[[1.0]]] * 4, [[values.mean() - value] for value in values])
-    known = of_one_stage(Fit(Parameters(), (("wall_u",),), told, np.array([1e-9]), 0.0))
+    known = of_one_stage(Fit(Parameters(), (("wall_u",),), told, np.array([1e-9]), np.zeros(1)))
     np.testing.assert_allclose(known.covariance - known.expected, [[values.var(ddof=1) / 4]], rtol=1e-6)
 
 
-def test_the_week_that_decides_most_is_named_with_its_reach() -> None:
+def _alone(covariance: Array, moves: list[list[float]] | None = None) -> Certainty:
+    """A certainty of which only the covariance, and what weeks disagree in, matters."""
+    groups = tuple((name,) for name in ("wall_u", "window_u", "roof_u", "shgc", "cop")[: len(covariance)])
+    without = {week: np.array(move) for week, move in enumerate(moves or [])}
+    return Certainty(Parameters(), groups, covariance, covariance, np.ones(len(groups)), without)
+
+
+def test_one_parameter_has_the_usual_80_percent_interval() -> None:
+    np.testing.assert_allclose(_alone(np.array([[4.0]])).half_width, 2.0 * 1.2816, rtol=0.03)
+
+
+def test_five_independent_parameters_lie_within_their_intervals_at_once() -> None:
+    """0.8 = p^5, so that each interval holds at p = 0.956: 2.017 standard errors. Source: Sidak 1967."""
+    np.testing.assert_allclose(_alone(np.eye(5)).half_width, 2.017, rtol=0.03)
+
+
+def test_parameters_that_move_together_are_no_more_uncertain_than_one() -> None:
+    np.testing.assert_allclose(_alone(np.ones((5, 5))).half_width, 1.2816, rtol=0.03)
+
+
+def test_what_few_weeks_disagree_in_is_wider_by_students_t() -> None:
+    """Three weeks, two degrees of freedom: 1.886 standard errors instead of 1.282."""
+    known = _alone(np.array([[1e-12]]), [[-1.0], [0.0], [1.0]])
+    np.testing.assert_allclose(known.half_width, 1.886 * np.sqrt(known.covariance[0]), rtol=0.05)
+
+
+def test_a_fit_that_has_no_time_to_end_says_how_far_its_end_may_be() -> None:
+    """Residuals are linear in the logarithm: the next step leads to the end, and the interval reaches there."""
+    start = Parameters({"a/cop": 3.0})
+    begun = fit(_seen, start, [Knob(COPS, 1.0)], rounds=0)
+    ended = fit(_seen, start, [Knob(COPS, 1.0)], rounds=20)
+    np.testing.assert_allclose(begun.left, np.log(4.0) - np.log([3.0, 3.2, 3.2]).mean(), rtol=1e-3)
+    np.testing.assert_array_equal(ended.left, 0.0)
+    assert parameter_reports(of_one_stage(begun))[1].holds(value_of(ended.parameters, COPS[1]))
+
+
+def test_the_week_that_decides_most_is_named_with_its_reach_and_what_it_does_to_energy() -> None:
     told = _told([[[1.0]]] * 4, [[3.0], [-1.0], [-1.0], [-1.0]])
-    first, *_ = of_one_stage(Fit(Parameters(), (("wall_u",),), told, np.array([1e-9]), 0.0)).influence()
-    half = 1.2816 * np.sqrt(0.25 + 4.0 / 4.0)  # four observations, and s²/n of the weeks
-    assert (first.week, first.parameter) == (0, "wall_u")
-    assert first.reach == pytest.approx(1.0 / half, rel=1e-3)
+    known = of_one_stage(Fit(Parameters(), (("wall_u",),), told, np.array([1e-9]), np.zeros(1)))
+    first, *others = influences(known, lambda parameters: parameters.of("wall_u"))
+    assert (first.week, first.parameter, len(others)) == (0, "wall_u", 3)
+    assert first.reach == pytest.approx(1.0 / float(known.half_width[0]), rel=1e-6)
+    assert first.energy == pytest.approx(np.e - 1.0, rel=1e-6)  # one step up the logarithmic scale
+
+
+@pytest.mark.parametrize(("energy", "refused"), [(0.09, 0), (-0.09, 0), (0.11, 1), (-0.11, 1)])
+def test_a_week_that_moves_energy_by_more_than_ten_percent_stops_acceptance(energy: float, refused: int) -> None:
+    found = Influence(week=2, parameter="wall_u", reach=1.0, energy=energy)
+    reasons = too_heavy([found], datetime(2023, 1, 2, tzinfo=UTC))
+    assert len(reasons) == refused
+    assert not refused or reasons[0].startswith("the week from 2023-01-16 decides too much: without it HVAC energy is")
 
 
 def test_what_the_first_stage_has_wrong_is_carried_into_the_second() -> None:
@@ -87,9 +138,9 @@ def test_what_the_first_stage_has_wrong_is_carried_into_the_second() -> None:
         (("wall_u",), ("shgc",)),
         _told([[[3.0, 0.0], [0.0, 8.0]]], [[0.0, 0.0]]),
         np.array([1.0, 1.0]),
-        0.0,
+        np.zeros(2),
     )
-    plant = Fit(Parameters(), (("wall_u",),), _told([[[5.0]]], [[0.0]]), np.array([2.0]), 0.0)
+    plant = Fit(Parameters(), (("wall_u",),), _told([[[5.0]]], [[0.0]]), np.array([2.0]), np.zeros(1))
     known = of_two_stages(rooms, plant, _told([[[5.0, 3.0], [3.0, 7.0]]], [[0.0, 0.0]]))
     assert known.groups == (("wall_u",), ("shgc",))
     expected = [[(5.0 + 4.0 / 4.0 + 9.0 / 9.0) / 49.0, -3.0 / 9.0 / 7.0], [-3.0 / 9.0 / 7.0, 1.0 / 9.0]]

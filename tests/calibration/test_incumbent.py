@@ -16,7 +16,7 @@ from twin.building.parameters import Parameters
 from twin.calibration.incumbent import recent_weeks, worse_than
 from twin.cli.models import calibrated
 from twin.cli.workspace import Workspace
-from twin.model import Model
+from twin.model import Model, ParameterReport
 from twin.site_match import topology_digest
 from twin.vocab import PointKind
 
@@ -70,6 +70,30 @@ def test_a_refused_model_or_one_of_another_building_defends_nothing(old: Model) 
     assert worse_than(office(), record(METERS), model(POOR), old) == ()
 
 
+def told(low: float, high: float, value: float = 1.1) -> ParameterReport:
+    return ParameterReport(
+        name="wall_u", value=value, low=low, high=high, unit="W/m2K", at_bound=False, identified=True
+    )
+
+
+@pytest.mark.parametrize(("value", "refused"), [(1.0, False), (1.2, False), (1.21, True), (0.99, True)])
+def test_a_model_as_good_whose_parameter_leaves_the_interval_in_force_waits_for_a_person(
+    value: float, refused: bool
+) -> None:
+    old = replace(model(TRUTH), reports=(told(1.0, 1.2),))
+    new = replace(model(TRUTH), reports=(told(value, value, value),))
+    why = worse_than(office(), record(METERS), new, old)
+    leaves = f"parameters leave the intervals of the model in force: wall_u {value:.3g} W/m2K (in force 1 to 1.2)"
+    assert why == ((leaves,) if refused else ())
+
+
+def test_a_model_that_is_a_little_worse_does_not_replace_the_one_in_force() -> None:
+    """A tenth of the wall's conductance: worse by more than what does not count, far less than what is accepted."""
+    little = model(TRUTH.replacing({"wall_u": 0.8 * TRUTH.of("wall_u"), "cop": 1.05 * TRUTH.of("cop")}))
+    assert worse_than(office(), record(METERS), little, model(TRUTH))
+    assert worse_than(office(), record(METERS), model(TRUTH), little) == ()
+
+
 @pytest.mark.parametrize("replace_it", [False, True])
 def test_calibrate_puts_a_worse_model_in_force_only_when_told_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace_it: bool
@@ -77,12 +101,14 @@ def test_calibrate_puts_a_worse_model_in_force_only_when_told_to(
     old, poor, data = model(TRUTH), model(POOR), record(METERS)
     store = ModelStore(tmp_path / "models", Model.from_json)
     here = SimpleNamespace(site=office(), models=store, var=tmp_path.joinpath)
-    store.save(old)
+    in_force = store.save(old)
+    kept_bytes = in_force.read_bytes()
     monkeypatch.setattr("twin.cli.models.record_of", lambda *_: data)
     monkeypatch.setattr("twin.calibration.calibrate", lambda *_, **__: poor)
     kept = calibrated(cast("Workspace", here), replace=replace_it)
     assert store.load(kept.model_id) == kept
     assert store.current() == (kept if replace_it else old)
+    assert in_force.read_bytes() == kept_bytes
     assert [one.startswith("not put in force: ") for one in kept.findings] == ([] if replace_it else [True, True])
 
 

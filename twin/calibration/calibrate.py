@@ -29,7 +29,7 @@ Flags = NDArray[np.bool_]
 Progress = Callable[[str, float], None]
 """Told the stage and the share of the work done."""
 
-FULL_WORK, QUICK_WORK = 4.5e8, 0.7e8
+FULL_WORK, QUICK_WORK = 1.2e9, 3.2e8
 """Zone-steps that a calibration may simulate: some minutes, and under one, on one core."""
 NIGHT_TOLERANCES = (0.35, 0.5, 0.65, 0.8, 1.0, 1.25)
 """Where the night cycle may trigger, over the commanded tolerance: thermostats differ in what their band means."""
@@ -154,12 +154,13 @@ def _fit_stages(
 def _first(
     evidence: Evidence, residuals: Residuals, start: Parameters, knobs: list[Knob], budget: _Budget
 ) -> tuple[Fit, frozenset[int]]:
-    """The first stage; odd weeks that it shows are left out from then on, and it is done again without them."""
+    """The first stage; odd weeks that it shows are left out from then on, and it goes on without them."""
     found = fit(residuals, start, knobs, rounds=8, within=budget.until("rooms", 0.4))
     odd = odd_weeks(evidence.goal, evidence.bench.run(found.parameters))
     if odd:
         evidence.drop(odd)
-        found = fit(residuals, start, knobs, rounds=8, within=budget.until("rooms again", 0.6))
+        again = budget.until("rooms again", 0.6)
+        found = fit(residuals, start, knobs, rounds=8, within=again, begin=found.parameters)
     return found, odd
 
 

@@ -31,7 +31,8 @@ class Certainty:
     groups: tuple[tuple[str, ...], ...]
     """What was fitted: keys that are moved together stand together."""
     expected: Array
-    """Covariance on the fitting scale by the size of residuals and the priors alone, shape (groups, groups)."""
+    """Covariance on the fitting scale by the size of residuals, the priors, and what a fit that had no time to end
+    leaves open, shape (groups, groups)."""
     drawn: Array
     """Covariance that members of the ensemble are drawn with, of the first groups, shape (drawn, drawn)."""
     prior: Array
@@ -83,7 +84,7 @@ def of_one_stage(found: Fit) -> Certainty:
     Residuals count in units of their yardsticks, a day as one observation.
     """
     system = found.precision + np.diag(found.prior)
-    expected = np.asarray(np.linalg.inv(system))
+    expected = np.asarray(np.linalg.inv(system)) + np.outer(found.left, found.left)
     drawn = _drawn(found, found.precision)
     return Certainty(found.parameters, found.groups, expected, drawn, found.prior, _without(found.told, system))
 
@@ -115,7 +116,7 @@ def of_two_stages(first: Fit, last: Fit, told: Information) -> Certainty:
     moves = np.vstack([np.linalg.solve(system, pull), np.eye(len(groups))[free:]])
     expected = moves @ start @ moves.T
     half = np.linalg.solve(system, precision[:free, :free])
-    expected[:free, :free] += np.linalg.solve(system, half.T)
+    expected[:free, :free] += np.linalg.solve(system, half.T) + np.outer(last.left, last.left)
     prior = np.concatenate([last.prior, np.zeros(len(held))])
     prior[place] = first.prior
     without = {week: np.concatenate([move, np.zeros(len(held))]) for week, move in _without(told, system).items()}

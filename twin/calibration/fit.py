@@ -34,7 +34,9 @@ class Fit:
     """What the data say about them, prior left out, week by week."""
     prior: Array
     """Precision of the prior, shape (groups,)."""
-    cost: float
+    left: Array
+    """How far the end of the fit may still be: the next step, 0 where it ended by itself, shape (groups,)."""
+    cost: float = 0.0
     variance: float = 1.0
     """Mean square of the residuals per independent observation."""
 
@@ -61,22 +63,26 @@ def fit(
     *,
     rounds: int,
     within: Callable[[], bool] = lambda: True,
+    begin: Parameters | None = None,
 ) -> Fit:
     """Move the knobs until the residuals are smallest.
 
     Args:
         residuals: blocks of residuals for parameters.
-        start: where to begin; also the centre of the priors.
+        start: centre of the priors.
         knobs: what may move.
         rounds: most Gauss-Newton steps.
         within: whether there is time for another step.
+        begin: where to begin, the start by default.
     """
     groups = tuple(group for knob in knobs for group in knob.groups)
     centre = np.array([to_scale(group[0], value_of(start, group[0])) for group in groups])
     prior = np.array([knob.spread**-2 for knob in knobs for _ in knob.groups])
     goal = _Goal(residuals, start, groups, centre, prior)
-    place = _Place(centre.copy(), start, residuals(start))
-    told, cost = Information.none(len(groups)), 0.0
+    first = np.array([to_scale(group[0], value_of(begin or start, group[0])) for group in groups])
+    at = shifted(start, groups, first - centre)
+    place = _Place(first, at, residuals(at))
+    told, cost, ended = Information.none(len(groups)), 0.0, False
     for _ in range(rounds):
         if not within():
             break
@@ -85,12 +91,18 @@ def fit(
         told = _told(residuals, place.parameters, knobs, place.blocks)
         better = goal.step(place, told, limits, cost)
         if better is None:
+            ended = True
             break
         gain, cost = (cost - better) / cost, better
-        if gain < LEAST_GAIN:
+        ended = gain < LEAST_GAIN
+        if ended:
             break
+    left = np.zeros(len(groups))
+    if not ended:
+        told = _told(residuals, place.parameters, knobs, place.blocks)
+        left = goal.next_step(place, told)
     variance = _cost(place.blocks, _scales(place.blocks)) / max(sum(block.weight for block in place.blocks), 1e-9)
-    return Fit(place.parameters, groups, told, prior, cost, variance)
+    return Fit(place.parameters, groups, told, prior, left, cost, variance)
 
 
 def told_at(residuals: Residuals, at: Parameters, knobs: Sequence[Knob]) -> Information:
@@ -118,12 +130,8 @@ class _Goal:
 
     def step(self, place: _Place, told: Information, limits: Sequence[float], cost: float) -> float | None:
         """Moves the place downhill and returns the cost there; None where no step of some dampings helps."""
-        precision = told.precision.sum(axis=0)
-        slope = told.slope.sum(axis=0) + self.prior * (place.x - self.centre)
-        low, high = self._room(place.x)
         for _ in range(TRIES):
-            system = precision + np.diag(self.prior + place.damping * np.diag(precision))
-            x = place.x + lowest(system, slope, low, high)
+            x = place.x + self.next_step(place, told, place.damping)
             parameters = shifted(self.start, self.groups, x - self.centre)
             blocks = self.residuals(parameters)
             found = self.cost(x, blocks, limits)
@@ -133,6 +141,13 @@ class _Goal:
                 return found
             place.damping *= 5.0
         return None
+
+    def next_step(self, place: _Place, told: Information, damping: float = 0.0) -> Array:
+        """The Gauss-Newton step from a place, within bounds, shape (groups,)."""
+        precision = told.precision.sum(axis=0)
+        slope = told.slope.sum(axis=0) + self.prior * (place.x - self.centre)
+        system = precision + np.diag(self.prior + damping * np.diag(precision))
+        return lowest(system, slope, *self._room(place.x))
 
     def _room(self, x: Array) -> tuple[Array, Array]:
         """How far each value may move down and up: to its physical bounds, at most a long step."""

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from twin.building.parameters import Parameters
-from twin.calibration.certainty import Certainty, ensemble, of_one_stage, of_two_stages, parameter_reports
+from twin.calibration.certainty import Certainty, ensemble, of_next_stage, of_one_stage, parameter_reports
 from twin.calibration.fit import Fit, fit, lowest
 from twin.calibration.influence import influences, too_heavy
 from twin.calibration.information import Block, Information, Knob
@@ -141,7 +141,7 @@ def test_what_the_first_stage_has_wrong_is_carried_into_the_second() -> None:
         np.zeros(2),
     )
     plant = Fit(Parameters(), (("wall_u",),), _told([[[5.0]]], [[0.0]]), np.array([2.0]), np.zeros(1))
-    known = of_two_stages(rooms, plant, _told([[[5.0, 3.0], [3.0, 7.0]]], [[0.0, 0.0]]))
+    known = of_next_stage(of_one_stage(rooms), plant, _told([[[5.0, 3.0], [3.0, 7.0]]], [[0.0, 0.0]]))
     assert known.groups == (("wall_u",), ("shgc",))
     expected = [[(5.0 + 4.0 / 4.0 + 9.0 / 9.0) / 49.0, -3.0 / 9.0 / 7.0], [-3.0 / 9.0 / 7.0, 1.0 / 9.0]]
     np.testing.assert_allclose(known.covariance, expected)

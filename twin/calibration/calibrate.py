@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from twin.building.parameters import SPECS, Parameters, keys_of, site_parameters
 from twin.calibration.air_side import air_side
 from twin.calibration.bench import Bench
-from twin.calibration.certainty import Certainty, ensemble, held_groups, of_one_stage, of_two_stages, parameter_reports
+from twin.calibration.certainty import Certainty, ensemble, held_groups, of_next_stage, of_one_stage, parameter_reports
 from twin.calibration.fit import Fit, fit, scanned, told_at
 from twin.calibration.influence import influences, too_heavy
 from twin.calibration.information import Knob, Residuals
@@ -133,10 +133,11 @@ def _fit_stages(
         units.append(Knob(("design_flow",), FIRM))
     if evidence.bench.has_supply:
         residuals: Residuals = evidence.flows_too
-        rooms_fit, odd = _first(evidence, evidence.rooms, start, rooms, budget)
+        first, odd = _first(evidence, evidence.rooms, start, rooms, budget)
+        before = of_one_stage(first)
         if not evidence.goal.meters:
-            return of_one_stage(rooms_fit), odd
-        begin = scanned(residuals, rooms_fit.parameters, _night_keys(site), NIGHT_TOLERANCES)
+            return before, odd
+        begin = scanned(residuals, first.parameters, _night_keys(site), NIGHT_TOLERANCES)
         last = [*(replace(knob, spread=min(knob.spread, 0.3)) for knob in of_building), *units]
         rounds = 10
     else:
@@ -144,11 +145,18 @@ def _fit_stages(
         first, odd = _first(evidence, residuals, start, [*of_building, *units], budget)
         begin = scanned(residuals, first.parameters, _night_keys(site), NIGHT_TOLERANCES)
         rooms_fit = fit(residuals, begin, _firmer(rooms), rounds=4, within=budget.until("rooms", 0.7))
+        before = _known_after(of_one_stage(first), rooms_fit, residuals, [*_firmer(rooms), *units])
         begin, last, rounds = rooms_fit.parameters, [*_firmer(of_building), *_firmer(units)], 6
     found = fit(residuals, begin, last, rounds=rounds, within=budget.until("plant", 1.0))
-    held = set(held_groups(rooms_fit, found))
-    told = told_at(residuals, found.parameters, [*last, *(knob for knob in rooms if set(knob.groups) <= held)])
-    return of_two_stages(rooms_fit, found, told), odd
+    return _known_after(before, found, residuals, [*last, *rooms]), odd
+
+
+def _known_after(before: Certainty, found: Fit, residuals: Residuals, knobs: list[Knob]) -> Certainty:
+    """Certainty after a stage; knobs are those of the stage and, after them, all that it may hold from before."""
+    groups = (*found.groups, *held_groups(before, found))
+    moved = {group: knob for knob in reversed(knobs) for group in knob.groups}
+    wanted = list(dict.fromkeys(moved[group] for group in groups))
+    return of_next_stage(before, found, told_at(residuals, found.parameters, wanted))
 
 
 def _first(

@@ -89,25 +89,24 @@ def of_one_stage(found: Fit) -> Certainty:
     return Certainty(found.parameters, found.groups, expected, drawn, found.prior, _without(found.told, system))
 
 
-def of_two_stages(first: Fit, last: Fit, told: Information) -> Certainty:
-    """Certainty after a second stage that starts from a first one and holds some of its values.
+def of_next_stage(before: Certainty, last: Fit, told: Information) -> Certainty:
+    """Certainty after a stage that starts from an earlier one and holds some of its values.
 
-    What the first stage has wrong enters the second as a wrong centre of its priors and as wrong values of what it
+    What the earlier stage has wrong enters the next as a wrong centre of its priors and as wrong values of what it
     holds; both move its outcome, and together with them. With A what the data tell, P the precision of the priors and
-    M = A + P, the second stage errs by M^-1 (score + P d - A_held e), d and e being the errors of the first.
+    M = A + P, the next stage errs by M^-1 (score + P d - A_held e), d and e being the errors of the earlier.
 
     Source: Murphy and Topel 1985, estimation and inference in two-step models.
 
     Args:
-        first: the stage before.
-        last: the second stage.
+        before: what was known before.
+        last: the next stage.
         told: what its residuals say at its end of its own groups and, after them, of those that it holds.
     """
-    before = of_one_stage(first)
-    held = held_groups(first, last)
+    held = held_groups(before, last)
     groups = (*last.groups, *held)
     free = len(last.groups)
-    place = [groups.index(group) for group in first.groups]
+    place = [groups.index(group) for group in before.groups]
     precision = told.precision.sum(axis=0)
     system = precision[:free, :free] + np.diag(last.prior)
     start = np.diag(np.concatenate([1.0 / last.prior, np.zeros(len(held))]))
@@ -118,7 +117,7 @@ def of_two_stages(first: Fit, last: Fit, told: Information) -> Certainty:
     half = np.linalg.solve(system, precision[:free, :free])
     expected[:free, :free] += np.linalg.solve(system, half.T) + np.outer(last.left, last.left)
     prior = np.concatenate([last.prior, np.zeros(len(held))])
-    prior[place] = first.prior
+    prior[place] = before.prior
     without = {week: np.concatenate([move, np.zeros(len(held))]) for week, move in _without(told, system).items()}
     for week, move in before.without.items():
         carried = np.zeros(len(groups))
@@ -150,9 +149,9 @@ def _without(told: Information, system: Array) -> dict[int, Array]:
     }
 
 
-def held_groups(first: Fit, last: Fit) -> tuple[tuple[str, ...], ...]:
-    """What the first stage fitted and the last holds."""
-    return tuple(group for group in first.groups if group not in last.groups)
+def held_groups(before: Certainty, last: Fit) -> tuple[tuple[str, ...], ...]:
+    """What was fitted before and a stage holds."""
+    return tuple(group for group in before.groups if group not in last.groups)
 
 
 def parameter_reports(known: Certainty) -> tuple[ParameterReport, ...]:

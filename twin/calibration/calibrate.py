@@ -33,6 +33,10 @@ FULL_WORK, QUICK_WORK = 1.2e9, 3.2e8
 """Zone-steps that a calibration may simulate: some minutes, and under one, on one core."""
 NIGHT_TOLERANCES = (0.35, 0.5, 0.65, 0.8, 1.0, 1.25)
 """Where the night cycle may trigger, over the commanded tolerance: thermostats differ in what their band means."""
+ROUNDS = 20
+"""Most steps of a stage; it ends sooner by itself, or when its share of the work is done."""
+LOOK = 4
+"""Steps after which weeks that agree with no other are looked for."""
 MEMBERS, QUICK_MEMBERS = 16, 8
 
 
@@ -139,15 +143,14 @@ def _fit_stages(
             return before, odd
         begin = scanned(residuals, first.parameters, _night_keys(site), NIGHT_TOLERANCES)
         last = [*(replace(knob, spread=min(knob.spread, 0.3)) for knob in of_building), *units]
-        rounds = 10
     else:
         residuals = evidence.flows_too if flows else evidence.whole
         first, odd = _first(evidence, residuals, start, [*of_building, *units], budget)
         begin = scanned(residuals, first.parameters, _night_keys(site), NIGHT_TOLERANCES)
-        rooms_fit = fit(residuals, begin, _firmer(rooms), rounds=4, within=budget.until("rooms", 0.7))
+        rooms_fit = fit(residuals, begin, _firmer(rooms), rounds=ROUNDS, within=budget.until("rooms", 0.7))
         before = _known_after(of_one_stage(first), rooms_fit, residuals, [*_firmer(rooms), *units])
-        begin, last, rounds = rooms_fit.parameters, [*_firmer(of_building), *_firmer(units)], 6
-    found = fit(residuals, begin, last, rounds=rounds, within=budget.until("plant", 1.0))
+        begin, last = rooms_fit.parameters, [*_firmer(of_building), *_firmer(units)]
+    found = fit(residuals, begin, last, rounds=ROUNDS, within=budget.until("plant", 1.0))
     return _known_after(before, found, residuals, [*last, *rooms]), odd
 
 
@@ -162,14 +165,12 @@ def _known_after(before: Certainty, found: Fit, residuals: Residuals, knobs: lis
 def _first(
     evidence: Evidence, residuals: Residuals, start: Parameters, knobs: list[Knob], budget: _Budget
 ) -> tuple[Fit, frozenset[int]]:
-    """The first stage; odd weeks that it shows are left out from then on, and it goes on without them."""
-    found = fit(residuals, start, knobs, rounds=8, within=budget.until("rooms", 0.4))
-    odd = odd_weeks(evidence.goal, evidence.bench.run(found.parameters))
-    if odd:
-        evidence.drop(odd)
-        again = budget.until("rooms again", 0.6)
-        found = fit(residuals, start, knobs, rounds=8, within=again, begin=found.parameters)
-    return found, odd
+    """The first stage; odd weeks that its first steps show are left out, and it begins anew without them."""
+    within = budget.until("rooms", 0.5)
+    look = fit(residuals, start, knobs, rounds=LOOK, within=within)
+    odd = odd_weeks(evidence.goal, evidence.bench.run(look.parameters))
+    evidence.drop(odd)
+    return fit(residuals, start, knobs, rounds=ROUNDS, within=within, begin=None if odd else look.parameters), odd
 
 
 def _with_outdoor_co2(bench: Bench, parameters: Parameters, fitted: Flags, per_hour: int) -> Parameters:

@@ -17,7 +17,8 @@ Array = NDArray[np.float64]
 CAUCHY = 2.5
 """Residuals of this many standard deviations of their block count half; far ones hardly at all."""
 LEAST_SPREAD = 0.1
-LEAST_GAIN = 2e-3
+LEAST_GAIN = 0.1
+"""A fit ends where its next step would gain less: a third of the standard error of one parameter, as costs count."""
 TRIES = 4
 LONGEST = 0.7
 """Longest step on the fitting scale."""
@@ -89,14 +90,11 @@ def fit(
         limits = _scales(place.blocks)
         cost = goal.cost(place.x, place.blocks, limits)
         told = _told(residuals, place.parameters, knobs, place.blocks)
-        better = goal.step(place, told, limits, cost)
+        better = goal.step(place, told, limits, cost) if goal.gain(place, told) > LEAST_GAIN else None
         if better is None:
             ended = True
             break
-        gain, cost = (cost - better) / cost, better
-        ended = gain < LEAST_GAIN
-        if ended:
-            break
+        cost = better
     left = np.zeros(len(groups))
     if not ended:
         told = _told(residuals, place.parameters, knobs, place.blocks)
@@ -144,10 +142,20 @@ class _Goal:
 
     def next_step(self, place: _Place, told: Information, damping: float = 0.0) -> Array:
         """The Gauss-Newton step from a place, within bounds, shape (groups,)."""
-        precision = told.precision.sum(axis=0)
+        system, slope = self._quadratic(place, told)
+        damped = system + damping * np.diag(np.diag(told.precision.sum(axis=0)))
+        return lowest(damped, slope, *self._room(place.x))
+
+    def gain(self, place: _Place, told: Information) -> float:
+        """What the next step promises."""
+        system, slope = self._quadratic(place, told)
+        step = self.next_step(place, told)
+        return -float(2.0 * slope @ step + step @ system @ step)
+
+    def _quadratic(self, place: _Place, told: Information) -> tuple[Array, Array]:
+        """Matrix and half slope of the cost near a place."""
         slope = told.slope.sum(axis=0) + self.prior * (place.x - self.centre)
-        system = precision + np.diag(self.prior + damping * np.diag(precision))
-        return lowest(system, slope, *self._room(place.x))
+        return told.precision.sum(axis=0) + np.diag(self.prior), slope
 
     def _room(self, x: Array) -> tuple[Array, Array]:
         """How far each value may move down and up: to its physical bounds, at most a long step."""

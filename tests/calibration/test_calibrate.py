@@ -13,7 +13,7 @@ from twin.building.parameters import Parameters
 from twin.building.program import Recorded
 from twin.calibration import calibrate
 from twin.calibration.bench import known_stretches
-from twin.calibration.fit import fit
+from twin.calibration.fit import CAUCHY, fit
 from twin.calibration.information import Block, Knob
 from twin.calibration.metrics import cvrmse, nmbe
 from twin.calibration.scale import from_scale, to_scale, value_of
@@ -259,14 +259,16 @@ def test_short_holes_are_bridged_and_long_ones_split_the_record() -> None:
 
 
 def test_least_squares_ends_between_prior_and_data() -> None:
-    """One log parameter seen once with the prior's own spread ends halfway; robust weights cost it a little."""
+    """One log parameter seen once with the prior's own spread; what is seen has the weight of one residual, 0.75."""
 
     def residuals(parameters: Parameters) -> list[Block]:
         off = np.log(parameters.of("wall_u")) - np.log(1.2)
         return [Block("wall", np.array([off]), 1.0)]
 
     found = fit(residuals, Parameters({"wall_u": 0.6}), [Knob(("wall_u",), 1.0)], rounds=20)
-    np.testing.assert_allclose(value_of(found.parameters, "wall_u"), np.sqrt(0.6 * 1.2), rtol=0.05)
+    weight = 1.0 / (1.0 + (1.44 / CAUCHY) ** 2)
+    expected = 0.6 * 2.0 ** (weight / (1.0 + weight))
+    np.testing.assert_allclose(value_of(found.parameters, "wall_u"), expected, rtol=0.01)
 
 
 def test_the_fitting_scale_goes_there_and_back() -> None:

@@ -46,6 +46,8 @@ class Influence:
     """How far it moves, over half the width of its interval."""
     energy: float
     """Change of HVAC energy over the record without it, as a share."""
+    peers: int
+    """Other weeks of its season that were fitted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from twin.building.parameters import Parameters
 from twin.calibration.certainty import Certainty, ensemble, of_next_stage, of_one_stage, parameter_reports
 from twin.calibration.fit import Fit, fit, lowest
-from twin.calibration.influence import influences, too_heavy
+from twin.calibration.influence import influences, too_heavy, unchecked
 from twin.calibration.information import Block, Information, Knob
 from twin.calibration.scale import value_of
 from twin.model import Influence
@@ -117,18 +117,26 @@ def test_a_fit_that_has_no_time_to_end_says_how_far_its_end_may_be() -> None:
 def test_the_week_that_decides_most_is_named_with_its_reach_and_what_it_does_to_energy() -> None:
     told = _told([[[1.0]]] * 4, [[3.0], [-1.0], [-1.0], [-1.0]])
     known = of_one_stage(Fit(Parameters(), (("wall_u",),), told, np.array([1e-9]), np.zeros(1)))
-    first, *others = influences(known, lambda parameters: parameters.of("wall_u"))
+    first, *others = influences(known, lambda parameters: parameters.of("wall_u"), lambda week: int(week > 0))
     assert (first.week, first.parameter, len(others)) == (0, "wall_u", 3)
+    assert [one.peers for one in (first, *others)] == [0, 2, 2, 2]
     assert first.reach == pytest.approx(1.0 / float(known.half_width[0]), rel=1e-6)
     assert first.energy == pytest.approx(np.e - 1.0, rel=1e-6)  # one step up the logarithmic scale
 
 
 @pytest.mark.parametrize(("energy", "refused"), [(0.09, 0), (-0.09, 0), (0.11, 1), (-0.11, 1)])
 def test_a_week_that_moves_energy_by_more_than_ten_percent_stops_acceptance(energy: float, refused: int) -> None:
-    found = Influence(week=2, parameter="wall_u", reach=1.0, energy=energy)
+    found = Influence(week=2, parameter="wall_u", reach=1.0, energy=energy, peers=2)
     reasons = too_heavy([found], datetime(2023, 1, 2, tzinfo=UTC))
     assert len(reasons) == refused
     assert not refused or reasons[0].startswith("the week from 2023-01-16 decides too much: without it HVAC energy is")
+
+
+def test_a_week_without_peers_in_its_season_is_told_and_stops_nothing() -> None:
+    found = [Influence(week=2, parameter="wall_u", reach=1.0, energy=0.3, peers=peers) for peers in (0, 1)]
+    start = datetime(2023, 1, 2, tzinfo=UTC)
+    assert not too_heavy(found, start)
+    assert [one[:36] for one in unchecked(found, start)] == ["the week from 2023-01-16 decides much"[:36]] * 2
 
 
 def test_what_the_first_stage_has_wrong_is_carried_into_the_second() -> None:

@@ -14,11 +14,11 @@ from twin.calibration.air_side import air_side
 from twin.calibration.bench import Bench
 from twin.calibration.certainty import Certainty, ensemble, held_groups, of_next_stage, of_one_stage, parameter_reports
 from twin.calibration.fit import Fit, fit, scanned, told_at
-from twin.calibration.influence import influences, too_heavy
+from twin.calibration.influence import influences, too_heavy, unchecked
 from twin.calibration.information import Knob, Residuals
 from twin.calibration.metrics import Quality, discomfort_error, flat, quality, residual_series, verdict
 from twin.calibration.stages import FIRM, TIGHT, Evidence, odd_weeks, room_knobs, unit_knobs
-from twin.calibration.targets import Targets, hold_out_weeks, hourly, targets
+from twin.calibration.targets import Targets, hold_out_weeks, hourly, season, targets
 from twin.model import CODE_VERSION, Model, ParameterReport
 from twin.site import Site
 from twin.site_match import topology_digest, units_digest
@@ -77,7 +77,9 @@ def calibrate(
     """
     bench = Bench(site, data)
     goal = targets(site, bench)
-    held_out = hold_out_weeks(goal, data.drivers.start.timetuple().tm_yday)
+    start = data.drivers.start
+    first_day = start.timetuple().tm_yday
+    held_out = hold_out_weeks(goal, first_day)
     fitted = ~np.isin(goal.week, list(held_out))
     evidence = Evidence(bench, goal, fitted)
     work = (QUICK_WORK if quick else FULL_WORK) / max(len(bench.rows) * len(site.zones), 1)
@@ -90,8 +92,11 @@ def calibrate(
     seen = quality(goal, run, judged)
     occupied = hourly(data.drivers.people[bench.rows], goal.per_hour) > 0
     reports = parameter_reports(known)
-    start = data.drivers.start
-    weights = influences(known, lambda parameters: float(bench.run(parameters).power_w.sum()) * data.drivers.step_s)
+    weights = influences(
+        known,
+        lambda parameters: float(bench.run(parameters).power_w.sum()) * data.drivers.step_s,
+        lambda week: season(week, first_day),
+    )
     reasons = verdict(seen) + too_heavy(weights, start)
     if not held_out:
         reasons += ("the record is too short to hold out a week of any season: two weeks of one season are needed",)
@@ -115,7 +120,7 @@ def calibrate(
         meters=seen.meters,
         reports=reports,
         residuals=residual_series(goal, run, held_out),
-        findings=_odd_findings(odd, start) + _findings(site, goal, seen, reports, data),
+        findings=_odd_findings(odd, start) + unchecked(weights, start) + _findings(site, goal, seen, reports, data),
         topology_digest=topology_digest(site),
         units_digest=units_digest(site),
         influence=weights,

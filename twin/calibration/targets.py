@@ -150,15 +150,20 @@ def _whole_building(
     return _target(kind, uses, measured, per_hour, floating=True)
 
 
+def season(week: int, start_day_of_year: int) -> int:
+    """Season of the middle of a week since the start of a record: 0 from December on, 1 from March on, ..."""
+    month = ((start_day_of_year + 7 * week + 3) % 365) // 30.5
+    return int(((month + 1) % 12) // 3)
+
+
 def hold_out_weeks(goal: Targets, start_day_of_year: int) -> frozenset[int]:
     """Weeks of the record that no fit sees: about one in six of each season, from its middle, at least one of two."""
     known = ~np.isnan(goal.zone_c).all(axis=1)
     seasons: dict[int, list[int]] = {}
     for week in np.unique(goal.week[known]):
         hours = int((known & (goal.week == week)).sum())
-        month = ((start_day_of_year + 7 * int(week) + 3) % 365) // 30.5
         if hours >= 5 * 24:
-            seasons.setdefault(int(((month + 1) % 12) // 3), []).append(int(week))
+            seasons.setdefault(season(int(week), start_day_of_year), []).append(int(week))
     chosen: set[int] = set()
     for weeks in seasons.values():
         if len(weeks) > 1:

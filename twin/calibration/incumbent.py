@@ -63,7 +63,8 @@ def _strayed(new: Model, old: Model) -> tuple[str, ...]:
         for one in gone[:NAMED]
     ]
     more = f" and {len(gone) - NAMED} more" if len(gone) > NAMED else ""
-    return (f"parameters leave the intervals of the model in force: {', '.join(first)}{more}",)
+    remedy = "if the building has changed, 'understudy calibrate --replace'; else look at the telemetry"
+    return (f"parameters leave the intervals of the model in force: {', '.join(first)}{more}; {remedy}",)
 
 
 def recent_weeks(new: Model, old: Model) -> list[int]:

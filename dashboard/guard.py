@@ -10,7 +10,7 @@ from flask import Flask, Request, Response, abort, g, redirect, request
 from werkzeug.sansio.utils import host_is_trusted
 
 from dashboard.services import Services
-from dashboard.sessions import COOKIE, SessionStore, find_session
+from dashboard.sessions import COOKIE, Session, SessionStore, find_session
 from dashboard.views import Person
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -71,7 +71,11 @@ def _look(services: Services, sessions: SessionStore, hosts: Sequence[str]) -> R
 
 def present_person(services: Services, sessions: SessionStore) -> Person | None:
     """The person of the session cookie, with the roles of this moment; None when either has ended."""
-    session = find_session(sessions, request.cookies.get(COOKIE), services.real_now())
+    return person_of(services, find_session(sessions, request.cookies.get(COOKIE), services.real_now()))
+
+
+def person_of(services: Services, session: Session | None) -> Person | None:
+    """The person of a living session; None when roles or password have changed since it was opened."""
     person = services.identity.person(session.user) if session is not None else None
     if session is None or person is None or person.session_version != session.version:
         return None

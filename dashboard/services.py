@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -253,6 +253,41 @@ class SingleSignOn(Protocol):
 
         Raises:
             RefusedError: the answer or its token does not hold.
+        """
+        ...
+
+    def begin_signing(
+        self, decision: str, plan_id: str, reason: str, user: str, session: str, now: datetime
+    ) -> tuple[str, str]:
+        """Where the browser goes so that a person signs ``approve`` or ``reject`` by a fresh sign-in, and the state.
+
+        Args:
+            decision: ``approve`` or ``reject``.
+            plan_id: the plan.
+            reason: why, in the person's words.
+            user: who is signed in.
+            session: digest of the token of that session.
+            now: the moment.
+        """
+        ...
+
+    def signed_by(self, state: str) -> str:
+        """Id of the plan that the sign-in of this state is to sign for; empty when it only gets somebody in."""
+        ...
+
+    def finish_signing(
+        self, answer: Mapping[str, str], state: str, now: datetime, stands: Callable[[str, str], bool]
+    ) -> PlanView:
+        """The plan with the word of who came back; the sign-in is used up, whatever comes of it.
+
+        Args:
+            answer: query of the address that the browser came back to.
+            state: what its cookie brought.
+            now: the moment.
+            stands: whether the session of this digest is open and of this user.
+
+        Raises:
+            RefusedError: the answer or its token does not hold, or the word may not be given.
         """
         ...
 

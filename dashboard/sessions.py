@@ -93,13 +93,19 @@ def open_session(store: SessionStore, user: str, version: int, now: datetime) ->
     return token
 
 
+def living_session(store: SessionStore, digest: str, now: datetime) -> Session | None:
+    """The living session of a token's digest; a dead one is removed."""
+    session = store.get(digest)
+    if session is None or session.alive(now):
+        return session
+    store.remove(digest)
+    return None
+
+
 def find_session(store: SessionStore, token: str | None, now: datetime) -> Session | None:
-    """The living session of a token; a dead one is removed."""
-    session = store.get(token_digest(token)) if token else None
+    """The living session of a token, with its last use noted."""
+    session = living_session(store, token_digest(token), now) if token else None
     if session is None:
-        return None
-    if not session.alive(now):
-        store.remove(session.digest)
         return None
     if now - session.seen_at >= TOUCH_EVERY:
         session = replace(session, seen_at=now)

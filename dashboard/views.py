@@ -50,6 +50,8 @@ class Person:
     roles: frozenset[Role]
     session_version: int = 0
     """Grows when roles or password change; older sessions are then dead."""
+    external: bool = False
+    """Whether the person has no password here and signs by a fresh sign-in at the identity provider."""
 
     def may(self, role: Role) -> bool:
         """Whether this person has a role; anyone signed in may view."""

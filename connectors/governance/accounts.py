@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from connectors.governance.people import (
     COOL_OFF,
@@ -20,6 +19,7 @@ from connectors.governance.people import (
     User,
     Waiting,
     password_hash,
+    public_half,
     sealed,
 )
 from connectors.plan_store import PlanStore
@@ -85,7 +85,7 @@ class Accounts:
             salt=salt,
             password_hash=password_hash(password, salt, self._cost),
             cost=self._cost,
-            public_key=key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex(),
+            public_key=public_half(key),
             private_key=sealed(key, password),
             service=service,
         )

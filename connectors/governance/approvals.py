@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from connectors.governance.identity import Identity
-from connectors.governance.people import Principal, Role
+from connectors.governance.people import Principal, Role, User
 from connectors.plan_store import PlanStore
 from twin.errors import RefusedError
 from twin.plan import PlanState
@@ -58,9 +58,21 @@ def _fault(approval: Approval, view: PlanView, site: str, identity: Identity, no
         (user is not None and not user.service and user.person == approval.person, "no such person"),
         (Role.APPROVER in identity.roles_of(user, now), "has no approver role now"),
         (approval.person != identity.person_of(view.plan.proposer), "proposed the plan"),
-        (user is not None and _is_signed(approval, user.public_key), "the signature is wrong"),
+        (user is not None and _is_signed(approval, _key_of(approval, user, identity)), "the signature is wrong"),
     )
     return next((fault for holds, fault in checks if not holds), "")
+
+
+def _key_of(approval: Approval, user: User, identity: Identity) -> str:
+    """Whose signature counts: the account's own key, or the one that a fresh sign-in made for this very decision."""
+    if not approval.key:
+        return user.public_key
+    proof = identity.fresh_sign_in(approval.key)
+    if proof is None or not user.external:
+        return ""
+    made_for = (proof.user, proof.subject, proof.plan_id, proof.decision)
+    fits = made_for == (user.name, user.external, approval.plan_id, approval.decision)
+    return proof.public_key if fits else ""
 
 
 def _is_signed(approval: Approval, public_key: str) -> bool:
@@ -137,6 +149,7 @@ class Approvals:
             person=who.person,
             reason=reason,
             at=self._clock.now(),
+            key=who.one_time_key,
         )
         if who.key is None:
             message = f"{who.name} gave no password; a signature needs it, and a token never approves"

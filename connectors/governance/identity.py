@@ -1,7 +1,8 @@
 """Who people are: local accounts with scrypt, roles that count from a moment on, tokens that belong to a person.
 
-Each account has an Ed25519 key that is stored encrypted with its password. So an approval can only be signed by
-somebody who has just given the password; a token, a service account or a copied session cannot approve.
+Each local account has an Ed25519 key that is stored encrypted with its password. So an approval can only be signed by
+somebody who has just given the password; a token, a service account or a copied session cannot approve. Somebody of an
+identity provider signs with a key that a fresh sign-in makes for that one signature.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from connectors.governance.people import (
     LEAST_PASSWORD,
     LOCK_OUT,
     MOST_FAILURES,
+    FreshSignIn,
     Principal,
     User,
     password_hash,
@@ -26,6 +28,7 @@ from connectors.governance.people import (
 )
 from connectors.governance.tokens import Tokens
 from twin.errors import BadInputError, RefusedError
+from twin.text.canonical import plain, thing_from
 
 
 class Identity(Tokens):
@@ -57,6 +60,24 @@ class Identity(Tokens):
             service=user.service,
             key=key if isinstance(key, Ed25519PrivateKey) else None,
         )
+
+    def signed_in_afresh(self, proof: FreshSignIn, key: Ed25519PrivateKey) -> Principal:
+        """Somebody whom the identity provider has just seen sign in for one decision, with the key that signs it.
+
+        Args:
+            proof: what the provider's ID token proved; it stays in the log.
+            key: made for this one signature; only its public half is kept.
+        """
+        user = self._require_user(proof.user)
+        with self._store.ledger.transaction(user.name, "fresh sign-in", proof.plan_id, {"evidence": plain(proof)}) as t:
+            t.put("fresh sign-in", proof.public_key, proof)
+        roles = self.roles_of(user, self._clock.now())
+        return Principal(name=user.name, person=user.person, roles=roles, key=key, one_time_key=proof.public_key)
+
+    def fresh_sign_in(self, public_key: str) -> FreshSignIn | None:
+        """The fresh sign-in that made a key, or None."""
+        body = self._store.ledger.get("fresh sign-in", public_key)
+        return None if body is None else thing_from(FreshSignIn, body)
 
     def _count_failure(self, user: User, now: datetime) -> None:
         failures = user.failures + 1

@@ -1,6 +1,7 @@
 """Sign-in through an identity provider: OpenID Connect, authorization code with PKCE, ID token checked in full.
 
-Sources: OpenID Connect Core 1.0 (3.1, ID token validation 3.1.3.7), RFC 7636 (PKCE), RFC 9207 (issuer in the answer).
+Sources: OpenID Connect Core 1.0 (3.1, ID token validation 3.1.3.7, ``prompt``, ``max_age`` and ``auth_time`` 3.1.2.1),
+RFC 7636 (PKCE), RFC 9207 (issuer in the answer).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any
@@ -19,16 +20,20 @@ from urllib.parse import urlencode, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from connectors.governance.intent import Intent
 from connectors.governance.people import Role
 from twin.errors import BadInputError, OutsideWorldError, RefusedError
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA"]
 """What an ID token may be signed with; never ``none`` and never a shared secret."""
 PENDING = timedelta(minutes=10)
+PENDING_AFRESH = timedelta(minutes=5)
+"""So long a fresh sign-in may take; with the clocks' leeway also the greatest age of what it proves."""
 MOST_PENDING = 1000
 LEEWAY_S = 60
 """Difference of two machines' clocks that is forgiven. [s]"""
 TIMEOUT_S = 10.0
+NOT_BEGUN = "this sign-in was not begun here, was used already, or took too long; begin again"
 
 
 class ProviderSettings(BaseModel):
@@ -58,14 +63,23 @@ class Identified:
     """Issuer and subject: never given to another person, unlike a name."""
     name: str
     roles: frozenset[Role]
+    token_digest: str
+    """SHA-256 of the ID token, in hex."""
+    auth_time: datetime | None
+    """When the provider saw them sign in; None when it was not asked for a fresh sign-in."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A sign-in under way: what its answer must fit."""
+
     nonce: str
     verifier: str
     next: str
+    at: datetime
     until: datetime
+    intent: Intent | None
+    """What a fresh sign-in signs; None: it only signs in."""
 
 
 def read_settings(path: Path) -> ProviderSettings | None:
@@ -93,25 +107,52 @@ def _require_private(address: str) -> None:
         raise BadInputError(message)
 
 
+def _fresh(claims: Mapping[str, Any], since: datetime, now: datetime) -> datetime:
+    """When somebody signed in, which must lie between two moments (but for the clocks' leeway)."""
+    said = claims.get("auth_time")
+    if not isinstance(said, int | float) or isinstance(said, bool):
+        raise RefusedError(
+            "the ID token does not say when the person signed in (auth_time), so nothing shows it is fresh"
+        )
+    first, last = since.timestamp() - LEEWAY_S, now.timestamp() + LEEWAY_S
+    if not first <= said <= last:
+        message = (
+            f"the sign-in is not fresh: auth_time {said:.0f} must lie between {first:.0f} and {last:.0f}, that is "
+            f"since this was begun, {LEEWAY_S} s of clock difference forgiven"
+        )
+        raise RefusedError(message)
+    return datetime.fromtimestamp(said, UTC)
+
+
 class Provider:
     """One identity provider; sign-ins that were begun are kept in this process, each for one use."""
 
     def __init__(self, settings: ProviderSettings, folder: Path) -> None:
         self.settings = settings
         self._folder = folder
-        self._begun: dict[str, _Begun] = {}
+        self._begun: dict[str, Begun] = {}
         self._lock = Lock()
         self._facts: Mapping[str, Any] = {}
 
-    def begin(self, after: str, now: datetime) -> tuple[str, str]:
+    def begin(self, after: str, now: datetime, intent: Intent | None = None) -> tuple[str, str]:
         """Where the browser goes to sign in, and the state that its cookie must bring back.
+
+        Args:
+            after: where the person wants to go then.
+            now: the moment, by this machine's clock.
+            intent: what the sign-in signs: the provider must then ask the person anew, whoever is signed in there.
 
         Raises:
             OutsideWorldError: the provider does not answer.
         """
-        state, begun = (
-            secrets.token_urlsafe(32),
-            _Begun(secrets.token_urlsafe(32), secrets.token_urlsafe(48), after, now + PENDING),
+        state = secrets.token_urlsafe(32)
+        begun = Begun(
+            nonce=intent.nonce if intent else secrets.token_urlsafe(32),
+            verifier=secrets.token_urlsafe(48),
+            next=after,
+            at=now,
+            until=now + (PENDING_AFRESH if intent else PENDING),
+            intent=intent,
         )
         with self._lock:
             self._begun = {key: one for key, one in self._begun.items() if one.until > now}
@@ -128,7 +169,7 @@ class Provider:
             "nonce": begun.nonce,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
-        }
+        } | ({"prompt": "login", "max_age": "0"} if intent else {})
         return f"{self._discovered()['authorization_endpoint']}?{urlencode(query)}", state
 
     def finish(self, answer: Mapping[str, str], cookie_state: str, now: datetime) -> tuple[Identified, str]:
@@ -138,18 +179,45 @@ class Provider:
             RefusedError: the answer belongs to no sign-in begun in this browser, or its token does not hold.
             OutsideWorldError: the provider does not answer.
         """
-        state = answer.get("state", "")
+        begun = self.taken(answer.get("state", ""))
+        return self.identified(begun, answer, cookie_state, now), begun.next
+
+    def intent_of(self, state: str) -> Intent | None:
+        """What the sign-in of a state is to sign; None when it signs nothing, or is not under way."""
+        begun = self._begun.get(state)
+        return None if begun is None else begun.intent
+
+    def taken(self, state: str) -> Begun:
+        """The sign-in of a state, which is used up by this, whatever comes of it.
+
+        Raises:
+            RefusedError: none is under way.
+        """
         with self._lock:
             begun = self._begun.pop(state, None)
-        if begun is None or begun.until <= now or not secrets.compare_digest(state, cookie_state):
-            raise RefusedError("this sign-in was not begun here, was used already, or took too long; begin again")
+        if begun is None:
+            raise RefusedError(NOT_BEGUN)
+        return begun
+
+    def identified(self, begun: Begun, answer: Mapping[str, str], cookie_state: str, now: datetime) -> Identified:
+        """Whom the provider vouches for in the answer to a sign-in; a fresh one must have happened since it was begun.
+
+        Raises:
+            RefusedError: the answer came to another browser or too late, or its token does not hold.
+            OutsideWorldError: the provider does not answer.
+        """
+        same_browser = secrets.compare_digest(answer.get("state", "").encode(), cookie_state.encode())
+        if begun.until <= now or not same_browser:
+            raise RefusedError(NOT_BEGUN)
         if "error" in answer or "code" not in answer:
             message = f"the identity provider refused: {answer.get('error', 'no code')[:80]}"
             raise RefusedError(message)
         if answer.get("iss", self.settings.issuer) != self.settings.issuer:
             raise RefusedError("the answer comes from another identity provider")
-        claims = self._claims(self._token(answer["code"], begun.verifier), begun.nonce, now)
-        return self._identified(claims), begun.next
+        token = self._token(answer["code"], begun.verifier)
+        claims = self._claims(token, begun.nonce, now)
+        auth_time = _fresh(claims, begun.at, now) if begun.intent else None
+        return self._vouched(claims, hashlib.sha256(token.encode()).hexdigest(), auth_time)
 
     def _token(self, code: str, verifier: str) -> str:
         form = {
@@ -202,7 +270,7 @@ class Provider:
             raise RefusedError("the ID token does not hold: it was made for another party")
         return claims
 
-    def _identified(self, claims: Mapping[str, Any]) -> Identified:
+    def _vouched(self, claims: Mapping[str, Any], token_digest: str, auth_time: datetime | None) -> Identified:
         name = claims.get(self.settings.user_claim)
         if not isinstance(name, str) or not name:
             message = f"the ID token has no claim {self.settings.user_claim!r}, which names the account"
@@ -210,7 +278,13 @@ class Provider:
         given = claims.get(self.settings.role_claim, ())
         values = {given} if isinstance(given, str) else {one for one in given if isinstance(one, str)}
         roles = frozenset(role for value in values for role in self.settings.roles.get(value, ()))
-        return Identified(subject=f"{self.settings.issuer}#{claims['sub']}", name=name.lower(), roles=roles)
+        return Identified(
+            subject=f"{self.settings.issuer}#{claims['sub']}",
+            name=name.lower(),
+            roles=roles,
+            token_digest=token_digest,
+            auth_time=auth_time,
+        )
 
     def _discovered(self) -> Mapping[str, Any]:
         if not self._facts:

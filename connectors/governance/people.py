@@ -10,7 +10,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from twin.errors import RefusedError
 
@@ -73,7 +78,16 @@ class User:
     """Tokens of an older session are dead."""
     waiting: Waiting | None = None
     external: str = ""
-    """Issuer and subject at an identity provider; such an account has no password and so signs nothing."""
+    """Issuer and subject at an identity provider; such an account has no password and signs by a fresh sign-in."""
+
+    @property
+    def no_password(self) -> str:
+        """Why a command that asks for the password is refused to an account of an identity provider, and the way on."""
+        return (
+            f"{self.name} signs in through the identity provider and has no password here: approve and reject plans in "
+            f"the dashboard, which asks for a fresh sign-in there; for anything else that asks for a password, ask an "
+            f"admin for a local account with '--person {self.person}'"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +104,24 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FreshSignIn:
+    """That an identity provider saw somebody sign in for one decision on one plan; the ID token itself is not kept."""
+
+    public_key: str
+    """Of the key that signs this one decision, in hex; the nonce in the ID token commits to it."""
+    user: str
+    subject: str
+    """Issuer and subject, as the account has them."""
+    plan_id: str
+    decision: str
+    nonce: str
+    token_digest: str
+    """SHA-256 of the ID token, in hex."""
+    auth_time: datetime
+    """When the provider saw the person sign in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """Somebody who has proved who they are, just now."""
 
@@ -100,6 +132,8 @@ class Principal:
     """None: all that the roles allow (a password was given); else the token's scopes."""
     service: bool = False
     key: Ed25519PrivateKey | None = field(default=None, repr=False)
+    one_time_key: str = ""
+    """Public half of the key when a fresh sign-in made it for one signature; empty: it is the account's own."""
 
     def require(self, *roles: Role, scope: str) -> None:
         """Nothing when one of the roles is held and the token, if one was used, covers the scope.
@@ -126,6 +160,11 @@ def password_hash(password: str, salt: str, cost: int) -> str:
         cost: work factor, a power of two.
     """
     return hashlib.scrypt(password.encode(), salt=bytes.fromhex(salt), n=cost, r=8, p=1, maxmem=2**26).hex()
+
+
+def public_half(key: Ed25519PrivateKey) -> str:
+    """The public half of a key, in hex."""
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
 
 
 def sealed(key: Ed25519PrivateKey, password: str) -> str:

@@ -11,7 +11,7 @@ from dash.exceptions import PreventUpdate
 from dashboard.callbacks import Callbacks, Visit, tell
 from dashboard.formats import interval, local, number, quantity, span, unit_label
 from dashboard.pages import proposing
-from dashboard.pages.dialogs import signing
+from dashboard.pages.dialogs import signing, signing_afresh
 from dashboard.pages.page import Page, Query, badge, card, empty, fact, grid, heading, link, when
 from dashboard.views import Kpi, Role, kpi_label
 from twin.plan import PlanState
@@ -93,11 +93,19 @@ def dossier(visit: Visit, one: PlanView) -> Any:
                 dmc.GridCol(_approvals(visit, one), span=half),
             ]
         ),
-        signing("approve", "Approve this plan", _words(plan), "Approve", "green"),
-        signing(
-            "reject", "Reject this plan", "The plan is closed; a changed one must be proposed anew.", "Reject", "red"
-        ),
+        *_dialogs(visit, plan),
     ]
+
+
+def _dialogs(visit: Visit, plan: Plan) -> list[Any]:
+    closed = "The plan is closed; a changed one must be proposed anew."
+    asked = (
+        ("approve", "Approve this plan", _words(plan), "Approve", "green"),
+        ("reject", "Reject this plan", closed, "Reject", "red"),
+    )
+    if visit.person.external and visit.services.sso is not None:
+        return [signing_afresh(name, title, sentence, plan.id) for name, title, sentence, _, _ in asked]
+    return [signing(*words) for words in asked]
 
 
 def _words(plan: Plan) -> str:

@@ -29,9 +29,9 @@ def launched(playwright: Playwright) -> Browser:
 
 
 @contextmanager
-def serving(server: Flask) -> Iterator[str]:
-    """The address of a server in this process."""
-    made = make_server("127.0.0.1", 0, server, threaded=True)
+def serving(server: Flask, port: int = 0) -> Iterator[str]:
+    """The address of a server in this process, on a free port unless one is named."""
+    made = make_server("127.0.0.1", port, server, threaded=True)
     thread = threading.Thread(target=made.serve_forever, daemon=True)
     thread.start()
     try:

@@ -8,16 +8,27 @@ import json
 import secrets
 import time
 from collections.abc import Callable
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import httpx2
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
+from connectors.settings.template import TEMPLATE
+
 Claims = dict[str, Any]
 CLIENT, SECRET = "understudy", "provider-secret"
+
+
+@cache
+def signing_key() -> RSAKey:
+    """The key of every provider of a test run; making one takes longer than most tests."""
+    return RSAKey.generate_key(2048, {"kid": "k1", "use": "sig", "alg": "RS256"})
 
 
 class IdentityProvider:
@@ -25,9 +36,13 @@ class IdentityProvider:
 
     def __init__(self, redirect_url: str) -> None:
         self.redirect_url = redirect_url
-        self.key = RSAKey.generate_key(2048, {"kid": "k1", "use": "sig", "alg": "RS256"})
+        self.key = signing_key()
         self.signing_key = self.key
         self.bend: Callable[[Claims], Claims] = lambda claims: claims
+        self.asked: list[dict[str, str]] = []
+        """Queries with which browsers came."""
+        self.issued: list[str] = []
+        """ID tokens, as they were given out."""
         self.person: Claims = {"sub": "4711", "preferred_username": "paula", "groups": ["energy-team"]}
         self._codes: dict[str, dict[str, str]] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -46,6 +61,7 @@ class IdentityProvider:
         """Where the browser is sent back to."""
         assert (query["client_id"], query["redirect_uri"]) == (CLIENT, self.redirect_url)
         assert query["code_challenge_method"] == "S256"
+        self.asked.append(query)
         code = secrets.token_urlsafe(16)
         self._codes[code] = query
         answer = {"code": code, "state": query["state"], "iss": self.issuer}
@@ -64,9 +80,12 @@ class IdentityProvider:
             "iat": now,
             "exp": now + 300,
             "nonce": begun["nonce"],
+            **({"auth_time": now} if "max_age" in begun else {}),
             **self.person,
         }
-        return 200, {"id_token": jwt.encode({"alg": "RS256", "kid": "k1"}, self.bend(claims), self.signing_key)}
+        token = jwt.encode({"alg": "RS256", "kid": "k1"}, self.bend(claims), self.signing_key)
+        self.issued.append(token)
+        return 200, {"id_token": token}
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         provider = self
@@ -99,3 +118,28 @@ class IdentityProvider:
                 pass
 
         return Handler
+
+
+def configured(folder: Path, provider: IdentityProvider) -> None:
+    """Makes a folder the workspace of a site whose people sign in through the provider."""
+    (folder / "site.yaml").write_text(TEMPLATE, encoding="utf-8")
+    secret = folder / "oidc.secret"
+    secret.write_text(SECRET, encoding="utf-8")
+    secret.chmod(0o600)
+    settings = {
+        "issuer": provider.issuer,
+        "client_id": CLIENT,
+        "client_secret_file": secret.name,
+        "redirect_url": provider.redirect_url,
+        "label": "Sign in with the house account",
+        "roles": {"energy-team": ["viewer", "proposer"], "control-room": ["operator"], "deciders": ["approver"]},
+    }
+    (folder / "oidc.json").write_text(json.dumps(settings), encoding="utf-8")
+
+
+def path_back(address: str) -> str:
+    """The path to which the provider sends a browser that comes to this address of it."""
+    answer = httpx2.get(address)
+    assert answer.status_code == 302
+    parts = urlsplit(answer.headers["Location"])
+    return f"{parts.path}?{parts.query}"

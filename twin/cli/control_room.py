@@ -175,7 +175,8 @@ def principal_of(room: ControlRoom, name: str | None) -> Principal:
     """Who gives this command, proved by token or password.
 
     Raises:
-        RefusedError: nobody said who they are, or the proof fails. The user of the operating system is no proof.
+        RefusedError: nobody said who they are, they sign in through an identity provider, which no terminal can ask, or
+            the proof fails. The user of the operating system is no proof.
     """
     token = os.environ.get("UNDERSTUDY_TOKEN")
     if token and name is None:
@@ -183,6 +184,8 @@ def principal_of(room: ControlRoom, name: str | None) -> Principal:
     if name is None:
         message = "say who you are with --as NAME; 'understudy user add NAME --role ROLE' makes an account"
         raise RefusedError(message)
+    if (account := room.identity.user(name)) is not None and account.external:
+        raise RefusedError(account.no_password)
     return room.identity.authenticate(name, password_for(name))
 
 

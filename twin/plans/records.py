@@ -8,6 +8,7 @@ from datetime import datetime
 
 from twin.plan import PlanState, Receipt, StepState, Value
 from twin.plans.document import Plan
+from twin.text.canonical import LATER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,8 @@ class Approval:
     at: datetime
     signature: str = ""
     """Ed25519 over the canonical JSON of all other fields, in hex."""
+    key: str = field(default="", metadata=LATER)
+    """Public half of the key that a fresh sign-in made for this one signature; empty: the account's own key signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

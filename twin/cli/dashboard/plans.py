@@ -21,6 +21,7 @@ from twin.text.canonical import canonical
 if TYPE_CHECKING:
     from connectors.governance import Principal
     from connectors.governance.people import User
+    from twin.cli.control_room import ControlRoom
     from twin.plans.document import Interval
     from twin.plans.verification import Verification
     from twin.site import Tariff
@@ -62,33 +63,46 @@ class StoredPlans:
         return store.view(store.resolve(plan_id))
 
     def approve(self, plan_id: str, user: str, password: str, reason: str) -> PlanView:
-        """A signed approval; one that meets another person's at the same moment is put after it."""
+        """A signed approval."""
+        return self.signed("approve", plan_id, self._proved(user, password), reason)
+
+    def reject(self, plan_id: str, user: str, password: str, reason: str) -> PlanView:
+        """A signed rejection."""
+        return self.signed("reject", plan_id, self._proved(user, password), reason)
+
+    def signed(self, decision: str, plan_id: str, who: Principal, reason: str) -> PlanView:
+        """The plan with the word of somebody who has just proved who they are.
+
+        Args:
+            decision: ``approve`` or ``reject``.
+            plan_id: the plan.
+            who: with the key that signs.
+            reason: why, in the person's words.
+        """
+        room = self._rooms.room()
+        if decision == "approve":
+            self._approve(room, plan_id, who, spoken(reason))
+        else:
+            room.approvals.reject(plan_id, who, spoken(reason))
+        return room.store.view(plan_id)
+
+    @staticmethod
+    def _approve(room: ControlRoom, plan_id: str, who: Principal, reason: str) -> None:
+        """Approves; a word that meets another person's at the same moment is put after it."""
         from connectors.plan_store import StaleVersionError
 
-        room, who = self._rooms.room(), self._proved(user, password)
         for left in reversed(range(MOST_AT_ONCE)):
             try:
-                room.approvals.approve(plan_id, who, _reason(reason))
+                room.approvals.approve(plan_id, who, reason)
                 break
             except StaleVersionError:  # the document is the same, only the number of words on it has changed
                 if not left:
                     raise
-        return room.store.view(plan_id)
-
-    def reject(self, plan_id: str, user: str, password: str, reason: str) -> PlanView:
-        """A signed rejection."""
-        room = self._rooms.room()
-        room.approvals.reject(plan_id, self._proved(user, password), _reason(reason))
-        return room.store.view(plan_id)
 
     def _proved(self, user: str, password: str) -> Principal:
         identity = self._rooms.room().identity
         if (account := self._external(user)) is not None:
-            message = (
-                f"{user} signs in through the identity provider and has no password here, and a signature needs the "
-                f"key that a password opens: ask an admin for a local account with '--person {account.person}'"
-            )
-            raise RefusedError(message)
+            raise RefusedError(account.no_password)
         return identity.authenticate(user, password)
 
     def _external(self, user: str) -> User | None:
@@ -108,11 +122,11 @@ class StoredPlans:
 
     def pause(self, plan_id: str, user: str, reason: str) -> None:
         """Holds a push before its next write."""
-        self._rooms.world().control.pause(plan_id, self._stopper(user), _reason(reason))
+        self._rooms.world().control.pause(plan_id, self._stopper(user), spoken(reason))
 
     def roll_back(self, plan_id: str, user: str, reason: str) -> None:
         """Stops a push and undoes it."""
-        self._rooms.world().control.rollback(plan_id, self._stopper(user), _reason(reason))
+        self._rooms.world().control.rollback(plan_id, self._stopper(user), spoken(reason))
 
     def release_all(self, user: str, password: str, reason: str) -> str:
         """Stops every plan and gives every point back; whoever has no password here may stop without one."""
@@ -120,7 +134,7 @@ class StoredPlans:
 
         who = self._rooms.signed_in(user) if self._external(user) else self._proved(user, password)
         who.require(*STOPPERS, scope="release")
-        records = self._rooms.world().control.release_all(who.name, _reason(reason))
+        records = self._rooms.world().control.release_all(who.name, spoken(reason))
         states = ", ".join(f"{record.plan_id[:12]} is {record.state}" for record in records)
         return f"{len(records)} plans held points: {states}" if records else "No plan held any point."
 
@@ -150,7 +164,12 @@ class StoredPlans:
         return [saving for view in self.all() for saving in _savings(view, store.verifications(view.plan.id), tariff)]
 
 
-def _reason(text: str) -> str:
+def spoken(text: str) -> str:
+    """A reason without blanks around it.
+
+    Raises:
+        BadInputError: there is none.
+    """
     if len(text.strip()) < 3:
         raise BadInputError("a reason is missing; say why in a few words, it stays in the audit log")
     return text.strip()
@@ -288,6 +307,7 @@ class StoredIdentity:
             name=account.person,
             roles=frozenset(Role(role) for role in roles),
             session_version=_version(account),
+            external=bool(account.external),
         )
 
     def by_token(self, token: str) -> Person | None:

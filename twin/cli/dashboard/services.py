@@ -33,7 +33,7 @@ def services_of(rooms: Rooms) -> Services:
 
     folder = rooms.workspace.folder
     clock = rooms.clock
-    identity = StoredIdentity(rooms)
+    identity, plans = StoredIdentity(rooms), StoredPlans(rooms)
     telemetry = Telemetry(rooms.workspace.var("telemetry", ".keep").parent)
     return Services(
         site=rooms.site,
@@ -43,21 +43,21 @@ def services_of(rooms: Rooms) -> Services:
         ),
         models=StoredModels(rooms.workspace, clock),
         results=StoredResults(rooms.workspace),
-        plans=StoredPlans(rooms),
+        plans=plans,
         jobs=job_table(rooms),
         audit=StoredAudit(rooms),
         identity=identity,
         settings=StoredSettings(rooms),
-        sso=sign_on(rooms, identity),
+        sso=sign_on(rooms, identity, plans),
         wall=SystemClock(),
     )
 
 
-def sign_on(rooms: Rooms, identity: StoredIdentity) -> StoredSignOn | None:
+def sign_on(rooms: Rooms, identity: StoredIdentity, plans: StoredPlans) -> StoredSignOn | None:
     """Sign-in through the provider that ``oidc.json`` names; None without that file."""
     from connectors.governance.oidc import Provider, read_settings
     from twin.cli.dashboard.sso import StoredSignOn
 
     folder = rooms.workspace.folder
     settings = read_settings(folder / "oidc.json")
-    return None if settings is None else StoredSignOn(rooms, identity, Provider(settings, folder))
+    return None if settings is None else StoredSignOn(rooms, identity, plans, Provider(settings, folder))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small_site import two_zone_site
@@ -12,7 +14,9 @@ from twin.building.plant import (
     BY_GAS,
     BY_HEAT_PUMP,
     BY_RESISTANCE,
+    TOWER_RATED_C,
     Law,
+    capacity_w,
     coil_heat_w,
     cooling_power_w,
     electricity_for,
@@ -20,15 +24,21 @@ from twin.building.plant import (
     gas_for,
     leaving_ratio,
     plant,
+    wet_bulb_at_plant_c,
 )
 from twin.building.units import mixing
+from twin.site import Site
+from twin.vocab import CoolingKind
 
 SITE = two_zone_site()
+CHILLED = replace(
+    SITE, air_handlers=tuple(replace(unit, cooling=CoolingKind.CHILLED_WATER) for unit in SITE.air_handlers)
+)
 
 
-def numbers(**values: float) -> Law:
+def numbers(site: Site = SITE, **values: float) -> Law:
     """The law of the first unit."""
-    units = plant(SITE, Parameters(values))
+    units = plant(site, Parameters(values))
     return Law(*(float(getattr(units, name)[0]) for name in Law._fields))
 
 
@@ -49,10 +59,30 @@ def test_cooling_at_half_load_loses_half_of_the_cycling_loss() -> None:
     np.testing.assert_allclose(cooling_power_w(some, 5e3, 1e4, 35.0, 19.4), 1250.0 / 0.9)
 
 
-@pytest.mark.parametrize(("load", "share"), [(0.0, 0.0), (1e-9, 0.2), (0.5, 0.6), (1.0, 1.0)])
-def test_chillers_draw_their_idle_share_as_soon_as_they_run(load: float, share: float) -> None:
-    some = numbers(cop=4.0, cycling_loss=0.0, cooling_idle=0.2)
-    np.testing.assert_allclose(cooling_power_w(some, load * 1e4, 1e4, 35.0, 19.4), share * 2500.0, atol=1e-3)
+@pytest.mark.parametrize(("load", "share"), [(0.0, 0.0), (0.075, 0.1675), (0.15, 0.32), (0.5, 0.6), (1.0, 1.0)])
+def test_chillers_draw_their_idle_share_while_they_run(load: float, share: float) -> None:
+    some = numbers(CHILLED, cop=4.0, cooling_idle=0.2)
+    np.testing.assert_allclose(cooling_power_w(some, load * 1e4, 1e4, 35.0, TOWER_RATED_C), share * 2500.0, atol=1e-3)
+
+
+def test_chillers_work_by_the_wet_bulb_outdoors_and_coils_by_that_before_them() -> None:
+    mix, outdoor = (26.0, 0.010), (32.0, 0.012)
+    assert wet_bulb_at_plant_c(numbers(CHILLED), mix, outdoor) == pytest.approx(wet_bulb_c(*outdoor))
+    assert wet_bulb_at_plant_c(numbers(), mix, outdoor) == pytest.approx(wet_bulb_c(*mix))
+
+
+def test_chillers_are_dearer_and_coils_cheaper_by_their_warmer_wet_bulb() -> None:
+    chiller, coil = numbers(CHILLED, cop_tower=0.02), numbers(cop_wet_bulb=0.02)
+    at_rating = cooling_power_w(chiller, 1e4, 1e4, 35.0, TOWER_RATED_C)
+    assert cooling_power_w(chiller, 1e4, 1e4, 35.0, TOWER_RATED_C + 5.0) == pytest.approx(1.1 * at_rating)
+    assert cooling_power_w(coil, 1e4, 1e4, 35.0, 24.4) == pytest.approx(
+        0.9 * cooling_power_w(coil, 1e4, 1e4, 35.0, 19.4)
+    )
+
+
+def test_what_chillers_can_give_knows_no_weather() -> None:
+    chiller = numbers(CHILLED)
+    assert capacity_w(chiller, 20.0, 10.0) == capacity_w(chiller, 35.0, 25.0) == chiller.cooling_w
 
 
 def test_cooling_is_cheaper_when_it_is_cooler_outdoors() -> None:

@@ -172,7 +172,7 @@ def _balance_numbers(run: Numbers, _: Indices) -> dict[int, Array]:
 
 
 def _laws(air: Plant) -> Array:
-    """Shape (units, 18)."""
+    """Shape (units, 19)."""
     return np.stack([np.asarray(getattr(air, name), dtype=np.float64) for name in Law._fields], axis=-1)
 
 

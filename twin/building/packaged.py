@@ -9,7 +9,6 @@ from twin.building.compiled import compiled
 from twin.building.control import BY_NIGHT_CYCLE
 from twin.building.exchange import UNIT_SIZE, ZONE_SIZE, add_members, of_unit, take_last
 from twin.building.lanes import WIDTH, Lanes, any_of, fill, least, load, most, pick, store
-from twin.building.moist_air import wet_bulb_c
 from twin.building.plant import (
     COOLING,
     CP,
@@ -25,6 +24,7 @@ from twin.building.plant import (
     fan_power_w,
     gas_for,
     leaving_ratio,
+    wet_bulb_at_plant_c,
 )
 from twin.building.rows import (
     ADDED_W,
@@ -87,14 +87,14 @@ def _free_cooling_share(
 
 @compiled
 def _cool(
-    law: Law, flow: Lanes, need: tuple[Lanes, Lanes], mix: tuple[Lanes, Lanes], outdoor_c: float
+    law: Law, flow: Lanes, need: tuple[Lanes, Lanes], mix: tuple[Lanes, Lanes], outdoor: tuple[float, float]
 ) -> tuple[Lanes, Lanes, Lanes, Lanes]:  # pragma: no cover
     """A cycling coil against heat [W] and that of a fan which cycles with it [W].
 
     Sensible heat taken, humidity ratio behind it, power, share of the time that it runs. [W, kg/kg, W, 1]
     """
-    mix_c, mix_ratio = mix
-    wet_c = wet_bulb_c(mix_c, mix_ratio)
+    (mix_c, mix_ratio), outdoor_c = mix, outdoor[0]
+    wet_c = wet_bulb_at_plant_c(law, mix, outdoor)
     full = capacity_w(law, outdoor_c, wet_c)
     cold_c = mix_c - 0.75 * full / (flow * CP)
     dried = mix_ratio - leaving_ratio(law, mix_c, mix_ratio, cold_c)
@@ -134,7 +134,7 @@ def run_constant(
     if any_of(hot):
         need = (stream_w - _heat_for(free_c, rise, w_k * x, outdoor_c, cooling_c), cycles * fan_w)
         mix = (cooling_c + x * (outdoor_c - cooling_c), mix_ratio)
-        taken, dried, used, busy = _cool(law, flow, need, mix, outdoor_c)
+        taken, dried, used, busy = _cool(law, flow, need, mix, outdoor)
         ratio, power = pick(hot, dried, ratio), pick(hot, used, 0.0)
         coil_w, run = pick(hot, 0.0 - taken, 0.0), pick(hot, busy, 0.0)
     cold = on & (end < heating_c) & (law.heat_kind > NO_HEAT) & ~hot

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from twin.building.compiled import compiled
 from twin.building.lanes import Lanes, least, most, pick
-from twin.building.moist_air import exponential, logarithm, saturation_ratio
+from twin.building.moist_air import exponential, logarithm, saturation_ratio, wet_bulb_c
 from twin.building.parameters import CONSTANT_VOLUME, Parameters, usual_outdoor_air_m3_s
 from twin.site import AirHandler, Site
 from twin.units import AIR_DENSITY_KG_M3, AIR_HEAT_CAPACITY_J_KG_K, WATER_LATENT_HEAT_J_KG
@@ -23,6 +23,10 @@ FAN, COOLING, HEATING_ELECTRIC, HEATING_GAS = range(4)
 VAV, CONSTANT, FAN_COIL = range(3)
 NO_HEAT, BY_GAS, BY_RESISTANCE, BY_HEAT_PUMP = 0.0, 1.0, 2.0, 3.0
 CP = AIR_HEAT_CAPACITY_J_KG_K
+COIL_RATED_C, TOWER_RATED_C = 19.4, 25.6
+"""Wet bulb at rating conditions: of air before a DX coil (AHRI 210/240), of outdoor air at a tower (78 °F). [°C]"""
+CHILLER_LEAST_LOAD = 0.15
+"""Share of full load below which a chiller cycles; DOE-2 takes 0.1 for centrifugal, 0.25 for reciprocating ones."""
 
 _HEAT_CODE = {
     HeatingKind.NONE: NO_HEAT,
@@ -62,6 +66,8 @@ class Plant(NamedTuple):
     eir_wet_bulb: Array
     cycling_loss: Array
     cooling_idle: Array
+    chiller: Array
+    """1 where a chiller cools, whose condenser meets outdoor air, 0 where a DX coil does, shape (U,)."""
     bypass: Array
     heat_kind: Array
     heating_w: Array
@@ -90,6 +96,7 @@ def plant(site: Site, parameters: Parameters) -> Plant:
     def of(name: str) -> Array:
         return np.array([parameters.of(name, unit.id) for unit in units])
 
+    chills = np.array([unit.cooling is CoolingKind.CHILLED_WATER for unit in units], dtype=np.bool_)
     unit_flow = total * np.where([unit.system in CONSTANT_VOLUME for unit in units], 1.0, of("fan_margin"))
     reheat = np.zeros(len(site.zones))
     for u, rows in enumerate(members):
@@ -107,9 +114,10 @@ def plant(site: Site, parameters: Parameters) -> Plant:
         cooling_w=_capacity([unit.cooling_capacity_w for unit in units], of("cooling_w_kg_s") * total),
         eir=1.0 / of("cop"),
         eir_outdoor=of("cop_outdoor"),
-        eir_wet_bulb=of("cop_wet_bulb"),
-        cycling_loss=of("cycling_loss"),
-        cooling_idle=of("cooling_idle"),
+        eir_wet_bulb=np.where(chills, -of("cop_tower"), of("cop_wet_bulb")),
+        cycling_loss=np.where(chills, 0.0, of("cycling_loss")),
+        cooling_idle=np.where(chills, of("cooling_idle"), 0.0),
+        chiller=chills.astype(np.float64),
         bypass=of("bypass"),
         heat_kind=np.array([_HEAT_CODE[unit.heating] for unit in units]),
         heating_w=_capacity([unit.heating_capacity_w for unit in units], of("heating_w_kg_s") * total),
@@ -155,6 +163,7 @@ class Law(NamedTuple):
     heat_pump_cop: Lanes
     reheat_kind: Lanes
     cooling_idle: Lanes
+    chiller: Lanes
 
 
 @compiled
@@ -166,18 +175,40 @@ def fan_power_w(law: Law, flow: Lanes) -> Lanes:  # pragma: no cover
 
 @compiled
 def capacity_w(law: Law, outdoor_c: float, wet_bulb: Lanes) -> Lanes:  # pragma: no cover
-    """Cooling that a unit can give; falls 0.8 % per K outdoors, rises 2 % per K of wet bulb (usual DX curves). [W]"""
-    return law.cooling_w * most(0.3, 1.0 - 0.008 * (outdoor_c - 35.0) + 0.02 * (wet_bulb - 19.4))
+    """Cooling that a unit can give: of DX coils it falls 0.8 % per K outdoors and rises 2 % per K of wet bulb. [W]
+
+    Of chillers it is constant: their evaporator meets chilled water, not the air of the coil.
+    """
+    of_coil = most(0.3, 1.0 - 0.008 * (outdoor_c - 35.0) + 0.02 * (wet_bulb - 19.4))
+    return law.cooling_w * pick(law.chiller > 0.5, 1.0, of_coil)
+
+
+@compiled
+def wet_bulb_at_plant_c(law: Law, mix: tuple[Lanes, Lanes], outdoor: tuple[float, float]) -> Lanes:  # pragma: no cover
+    """Wet bulb that cooling works by: of air before a DX coil, of outdoor air (the tower's) for chillers. [°C]
+
+    Args:
+        law: numbers of the units.
+        mix: temperature [°C] and humidity ratio of air before the coil.
+        outdoor: the same outdoors.
+    """
+    chiller = law.chiller > 0.5
+    return wet_bulb_c(pick(chiller, outdoor[0], mix[0]), pick(chiller, outdoor[1], mix[1]))
 
 
 @compiled
 def cooling_power_w(
     law: Law, heat_w: Lanes, full_w: Lanes, outdoor_c: float, wet_bulb: Lanes
 ) -> Lanes:  # pragma: no cover
-    """Electric power that moves ``heat_w`` out of the air. [W]"""
-    lift = 1.0 + law.eir_outdoor * (outdoor_c - 35.0) - law.eir_wet_bulb * (wet_bulb - 19.4)
+    """Electric power that moves ``heat_w`` out of the air. [W]
+
+    Chillers draw an idle share while they run; below their least load they start and stop, and draw it in proportion.
+    """
+    rated_c = pick(law.chiller > 0.5, TOWER_RATED_C, COIL_RATED_C)
+    lift = 1.0 + law.eir_outdoor * (outdoor_c - 35.0) - law.eir_wet_bulb * (wet_bulb - rated_c)
     load = least(heat_w / most(full_w, 1.0), 1.0)
-    carried_w = heat_w + law.cooling_idle * most(full_w - heat_w, 0.0)
+    running = least(load / CHILLER_LEAST_LOAD, 1.0)
+    carried_w = heat_w + law.cooling_idle * running * most(full_w - heat_w, 0.0)
     power = carried_w * law.eir * most(lift, 0.2) / (1.0 - law.cycling_loss * (1.0 - load))
     return pick(heat_w > 0.0, power, 0.0)
 

@@ -111,7 +111,7 @@ HEATING_OFF, HEATING_ON, COOLING_OFF, COOLING_ON, EMPTY_AFTER_S, ZONE_PROGRAM_RO
 ) = _offsets(*[1] * 17)
 
 # Numbers of a unit that a run does not change; the law of coils and fans stands first, as in the records of zones.
-LAW_ROWS = 18
+LAW_ROWS = 19
 (
     _LAW,
     IS_VAV,

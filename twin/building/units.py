@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from twin.building.compiled import compiled
 from twin.building.exchange import UNIT_SIZE, ZONE_SIZE, add_members, add_two, of_unit
 from twin.building.lanes import WIDTH, Lanes, Mask, any_of, fill, least, load, most, pick, store
-from twin.building.moist_air import wet_bulb_c
 from twin.building.plant import (
     COOLING,
     CP,
@@ -24,6 +23,7 @@ from twin.building.plant import (
     fan_power_w,
     gas_for,
     leaving_ratio,
+    wet_bulb_at_plant_c,
 )
 from twin.building.rows import (
     ADDED_W,
@@ -93,6 +93,7 @@ def law_at(record: Array, first: int) -> Law:  # pragma: no cover
         load(record, first + 15 * WIDTH),
         load(record, first + 16 * WIDTH),
         load(record, first + 17 * WIDTH),
+        load(record, first + 18 * WIDTH),
     )
 
 
@@ -220,7 +221,7 @@ def _try_supply(
     mix_ratio, mix_c = own_ratio + x * (outdoor_ratio - own_ratio), back_c + x * (outdoor_c - back_c)
     asked = on & (mix_c > wanted_c) & ~known
     if any_of(asked):
-        wet_c = pick(asked, wet_bulb_c(mix_c, mix_ratio), wet_c)
+        wet_c = pick(asked, wet_bulb_at_plant_c(law, (mix_c, mix_ratio), outdoor), wet_c)
     reached, ratio, power, heat = _condition(law, flow, (mix_c, mix_ratio), wanted_c, outdoor_c, wet_c)
     reheat = load(units, here + REHEAT_SUM * WIDTH)
     electric = electricity_for(law, law.heat_kind, heat, outdoor_c)

@@ -35,6 +35,8 @@ INSIDE = (
     "lights_convective", "plugs_convective",
 )  # fmt: skip
 PLENUM = ("ceiling_u", "slab_u", "slab_capacity", "floor_u", "plenum_wall", "lights_to_return")
+OF_COIL = ("cop_wet_bulb", "cycling_loss")
+OF_CHILLER = ("cop_tower", "cooling_idle")
 OF_ZONES = ("envelope", "solar", "mass", "plug_heat")
 
 
@@ -199,10 +201,8 @@ def _of_unit(unit: AirHandler) -> list[tuple[str, float]]:
         knobs.append(("night_fan_cycles", LOOSE))
     if unit.cooling is not CoolingKind.NONE:
         knobs.append(("cop", LOOSE if unit.rated_cop is None else FIRM))
-        knobs += [(name, LOOSE) for name in ("cop_outdoor", "cop_wet_bulb", "cycling_loss", "bypass")]
-        knobs.append(("cooling_w_kg_s", LOOSE))
-    if unit.cooling is CoolingKind.CHILLED_WATER:
-        knobs.append(("cooling_idle", LOOSE))
+        own = OF_CHILLER if unit.cooling is CoolingKind.CHILLED_WATER else OF_COIL
+        knobs += [(name, LOOSE) for name in ("cop_outdoor", *own, "bypass", "cooling_w_kg_s")]
     if unit.heating is HeatingKind.HEAT_PUMP or unit.reheat is HeatingKind.HEAT_PUMP:
         knobs.append(("heat_pump_cop", FIRM))
     if {unit.heating, unit.reheat} & {HeatingKind.GAS, HeatingKind.HOT_WATER}:

@@ -47,7 +47,8 @@ FURTHER = {
     "large_office": large_office_sterling,
 }
 """Buildings tried when the model stood: on retail and school its gaps were looked for and mended, by policies of the
-development set; strip mall and large office were run once after that (the idle share of chillers came later)."""
+development set; strip mall and large office were run once after that. The law of chillers came later: none is unseen
+any more."""
 QUICK_DAYS = (98, 21)
 """First day of the year and number of days of the quick look: three weeks from the ninth of April."""
 QUICK_TRIALS = 2

@@ -26,6 +26,13 @@ _PAGE = """<!doctype html>
 </form>{sso}</main></body></html>"""
 
 
+def with_session(response: Response, token: str) -> Response:
+    """The response with the cookie of a new session: strict, out of reach of scripts."""
+    age = int(LONGEST.total_seconds())
+    response.set_cookie(COOKIE, token, max_age=age, httponly=True, samesite="Strict", secure=request.is_secure)
+    return response
+
+
 def install(server: Flask, services: Services, sessions: SessionStore) -> None:
     """Adds the routes to a server."""
 
@@ -42,15 +49,7 @@ def install(server: Flask, services: Services, sessions: SessionStore) -> None:
             return Response(page(services, str(refusal)), status=403, mimetype="text/html")
         token = open_session(sessions, person.user, person.session_version, services.real_now())
         response = redirect(safe_next(request.args.get("next")), 303)
-        response.set_cookie(
-            COOKIE,
-            token,
-            max_age=int(LONGEST.total_seconds()),
-            httponly=True,
-            samesite="Strict",
-            secure=request.is_secure,
-        )
-        return response  # type: ignore[return-value]  # a werkzeug response
+        return with_session(response, token)  # type: ignore[arg-type]  # a werkzeug response
 
     @server.post("/signout")
     def leave() -> Response:

@@ -12,8 +12,8 @@ from flask import Flask, Response, abort, g, redirect, request
 
 from dashboard.guard import person_of
 from dashboard.services import Services, SingleSignOn
-from dashboard.sessions import COOKIE, LONGEST, SessionStore, living_session, open_session, token_digest
-from dashboard.signin import page, safe_next
+from dashboard.sessions import COOKIE, SessionStore, living_session, open_session, token_digest
+from dashboard.signin import page, safe_next, with_session
 from dashboard.views import Role
 from twin.errors import UnderstudyError
 
@@ -78,16 +78,7 @@ def _in_back(sso: SingleSignOn, services: Services, sessions: SessionStore) -> R
     except UnderstudyError as refusal:
         return Response(page(services, str(refusal)), status=403, mimetype="text/html")
     token = open_session(sessions, person.user, person.session_version, now)
-    response = _leading_on("Signed in", safe_next(after))
-    response.set_cookie(
-        COOKIE,
-        token,
-        max_age=int(LONGEST.total_seconds()),
-        httponly=True,
-        samesite="Strict",
-        secure=request.is_secure,
-    )
-    return response
+    return with_session(_leading_on("Signed in", safe_next(after)), token)
 
 
 def _signing_there(sso: SingleSignOn, services: Services) -> Response:

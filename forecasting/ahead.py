@@ -55,8 +55,11 @@ def _paths(chosen: Chosen, series: Series, horizon: int, rows: Index) -> Array:
     scale, quiet = chosen.usual.at(calendar, origin + np.arange(horizon))
     past = chosen.errors
     size, _ = chosen.usual.at(calendar, past.origins[:, None] + np.arange(horizon))
-    scaled = (past.actual - past.medians) / size
+    seen = past.actual - past.medians
+    scaled = seen / size
     error = np.nan_to_num(scaled[rows]) * scale * widening(scaled, scaled[rows], chosen.hindsight.aim)
+    most = np.nanmax(np.abs(seen), initial=0.0)  # a rare error where there is usually none scales without bound
+    error = np.clip(error, -most, most)
     error[0] = 0.0
     still = (quiet == 1) & (median <= 1e-3 * max(float(np.abs(median).max()), 1e-9))
     error[:, still & (series.kind is not SeriesKind.SIGNAL)] = 0.0

@@ -14,7 +14,7 @@ from forecasting.choice import Chosen, choose, competition
 from forecasting.forecaster import Fitted, SeasonalNaive
 from forecasting.hindsight import LEAST_COVERAGE_PCT, hindsight
 from forecasting.intervals import Errors, intervals, usual_errors
-from forecasting.series import Array, Index, Series
+from forecasting.series import Array, Index, Series, SeriesKind
 from twin.health.finding import FindingKind
 
 HORIZON = 24
@@ -167,3 +167,13 @@ def test_the_backtest_of_a_shifted_process_says_that_its_intervals_lie() -> None
     assert not calm.lies
     assert shaken.rolling_coverage_pct[-1] < LEAST_COVERAGE_PCT
     assert shaken.lies
+
+
+def test_no_path_errs_by_more_than_was_ever_seen() -> None:
+    """A tariff of two prices, with two odd hours in four weeks: what is usually missed is nearly nothing."""
+    price = np.where(office_week(4).values > 50.0, 0.19, 0.09)
+    price[np.random.default_rng(2).integers(0, len(price), 2)] += 0.06
+    series = replace(office_week(4), values=price, kind=SeriesKind.SIGNAL)
+    errors = choose(series, 168).errors
+    paths = sample_paths({"price": series}, 168, 50, 0)["price"]
+    assert 0.0 < np.abs(paths - paths[0]).max() <= np.nanmax(np.abs(errors.actual - errors.medians)) + 1e-9
